@@ -37,7 +37,7 @@ def env_int(name: str, default: int | None = None) -> int:
         return int(text)
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{name} in the environment is {text!r}, not a whole number. Set {name} to digits, for example 8000."
+            f"{name} in the environment is {text!r}, not a whole number. Write digits."
         ) from error
 
 
@@ -70,8 +70,8 @@ def env_secret(name: str) -> str:
     """Secret text of `name`, or of the file that ``<name>_FILE`` names, without its trailing newline.
 
     Raises:
-        ImproperlyConfigured: Neither or both are given, or the file cannot be read or is empty. The message never
-            holds the secret.
+        ImproperlyConfigured: Neither or both are given, or the file cannot be read or is empty. The message
+            never holds the secret.
     """
     value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if value and path:
@@ -93,7 +93,8 @@ def _secret_file(name: str, path: Path) -> str:
         text = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(
-            f"{name}_FILE names {path}, which cannot be read as text ({error}). Make the file readable by this process."
+            f"{name}_FILE names {path}, which cannot be read as text ({error}). "
+            "Make the file readable by this process."
         ) from error
     if not text:
         raise ImproperlyConfigured(f"{name}_FILE names {path}, which is empty. Write the secret into it.")
