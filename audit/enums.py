@@ -1,0 +1,55 @@
+"""Words of the ledger. A value, once released, is never renamed: entries that use it are for ever."""
+
+from django.db.models import TextChoices
+
+
+class Log(TextChoices):
+    """The two logs of an instance."""
+
+    LINEAGE = "lineage", "Lineage"
+    ACCESS = "access", "Access"
+
+
+class ActorKind(TextChoices):
+    """Who did it."""
+
+    PERSON = "person", "Person"
+    SERVICE = "service", "Service account"
+    SYSTEM = "system", "System process"
+
+
+class LineageEvent(TextChoices):
+    """Facts of the lineage log."""
+
+    SYSTEM_REGISTERED = "system.registered"
+    MODEL_REGISTERED = "model.registered"
+    MODEL_VERSION_REGISTERED = "model_version.registered"
+    DATASET_REGISTERED = "dataset.registered"
+    DATASET_VERSION_REGISTERED = "dataset_version.registered"
+    RUN_RECORDED = "run.recorded"
+    LINEAGE_RECORDED = "lineage.recorded"
+    ARTIFACT_STORED = "artifact.stored"
+    EVIDENCE_DEPOSITED = "evidence.deposited"
+    POLICY_PUBLISHED = "policy.published"
+    DECISION_REQUESTED = "decision.requested"
+    DECISION_ISSUED = "decision.issued"
+    APPROVAL_SIGNED = "approval.signed"
+    APPROVAL_REFUSED = "approval.refused"
+    DEPLOYMENT_RECORDED = "deployment.recorded"
+    ASSESSMENT_REQUESTED = "assessment.requested"
+    ASSESSMENT_FAILED = "assessment.failed"
+    REPORT_ISSUED = "report.issued"
+    USER_CREATED = "user.created"
+    TOKEN_CREATED = "token.created"
+    TOKEN_REVOKED = "token.revoked"
+
+
+class AccessEvent(TextChoices):
+    """Facts of the access log."""
+
+    RECORD_VIEWED = "record.viewed"
+    REPORT_DOWNLOADED = "report.downloaded"
+    BUNDLE_DOWNLOADED = "bundle.downloaded"
+    GATE_ASSERTED = "gate.asserted"
+    PREDICTION_READ = "prediction.read"
+    PHI_READ = "phi.read"

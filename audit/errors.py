@@ -1,0 +1,39 @@
+"""What can go wrong in the ledger."""
+
+from modelnotary.errors import ModelNotaryError
+
+
+class AuditError(ModelNotaryError):
+    """Root of the ledger's errors."""
+
+    code = "audit-error"
+
+
+class NoTransactionError(AuditError):
+    """An event was recorded outside a transaction, so it could commit without the change it tells of."""
+
+    code = "no-transaction"
+
+
+class UnknownEntryError(AuditError):
+    """No such entry, log, or checkpoint."""
+
+    code = "unknown-entry"
+
+
+class NotSequencedError(AuditError):
+    """The event is committed and waits for its place in the log; ask again in a moment."""
+
+    code = "not-sequenced"
+
+
+class CorruptLogError(AuditError):
+    """The stored tree does not give the stored root; the log must not be extended."""
+
+    code = "corrupt-log"
+
+
+class SigningRefusedError(AuditError):
+    """The signer will not sign this head: it contradicts what it signed before."""
+
+    code = "signing-refused"

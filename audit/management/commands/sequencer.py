@@ -1,0 +1,75 @@
+"""`manage.py sequencer`: run the process that orders the logs and has their heads signed."""
+
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+import httpx
+import psycopg
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from audit.errors import CorruptLogError
+from audit.sequencing import BATCH, LogRow, batch_sequence, checkpoint_due, checkpoint_store, logs_list
+from modelnotary.ledger.checkpoint import Checkpoint
+from modelnotary.ledger.note import note_split
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+CHECKPOINT_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+SIGNER_TIMEOUT_SECONDS = 30.0
+
+
+class Command(BaseCommand):
+    """Order events and ask the signer for checkpoints until told to stop."""
+
+    help = __doc__
+
+    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
+        """Run until SIGTERM; reconnect when the database goes away."""
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            try:
+                with psycopg.connect(settings.ROLE_DATABASE_URLS["SEQUENCER_DATABASE_URL"], autocommit=True) as connection:
+                    self._run(connection, stop)
+            except psycopg.OperationalError as error:
+                logger.warning("database not reached, trying again: %s", error)
+                stop.wait(RETRY_SECONDS)
+
+    def _run(self, connection: psycopg.Connection, stop: threading.Event) -> None:
+        logs = logs_list(connection)
+        signed_at = dict.fromkeys(logs, float("-inf"))
+        while not stop.is_set():
+            busy = False
+            for log in logs:
+                try:
+                    busy |= batch_sequence(connection, log) == BATCH
+                except CorruptLogError:
+                    logger.exception("log stands still; restore it or open a successor")
+                    stop.wait(RETRY_SECONDS)
+                if time.monotonic() - signed_at[log] >= CHECKPOINT_SECONDS and checkpoint_due(connection, log):
+                    signed_at[log] = time.monotonic()
+                    _checkpoint_publish(connection, log)
+            if not busy:
+                stop.wait(POLL_SECONDS)
+
+
+def _checkpoint_publish(connection: psycopg.Connection, log: LogRow) -> None:
+    """Have the head signed. A signer that is away or refuses delays checkpoints, never events."""
+    try:
+        answer = httpx.post(f"{settings.SIGNER_URL}/logs/{log.name}/checkpoint", timeout=SIGNER_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+    except httpx.HTTPStatusError as error:
+        logger.error("%s not signed: %s", log.origin, error.response.text.strip())  # noqa: TRY400
+    except httpx.HTTPError as error:
+        logger.warning("signer not reached: %s", error)
+    else:
+        text, _ = note_split(answer.content)
+        checkpoint = Checkpoint.from_text(text)
+        checkpoint_store(connection, log, size=checkpoint.size, root=checkpoint.root, note=answer.text)

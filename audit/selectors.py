@@ -1,0 +1,138 @@
+"""Reading the ledger, always as the read-only auditor role."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connections
+
+from audit.errors import NotSequencedError, UnknownEntryError
+from audit.models import Checkpoint, Entry
+from modelnotary.ledger.merkle import node_hash
+from modelnotary.ledger.proof import InclusionProof
+from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProof:
+    """An entry with the proof that it is in the signed tree.
+
+    Attributes:
+        log: `lineage` or `access`.
+        origin: The log's origin, which is also the name of its key.
+        index: Position in the log, from 0.
+        leaf: The entry's bytes, as hashed.
+        proof: c2sp.org/tlog-proof text: index, inclusion path, signed checkpoint.
+    """
+
+    log: str
+    origin: str
+    index: int
+    leaf: bytes
+    proof: str
+
+
+def entry_get(*, event_id: str) -> Entry:
+    """Give an event as stored.
+
+    Raises:
+        UnknownEntryError: No log has such an event.
+    """
+    try:
+        return Entry.objects.get(event_id=event_id)
+    except Entry.DoesNotExist as error:
+        raise UnknownEntryError(f"no entry {event_id}; it may have been recorded by another instance") from error
+
+
+def entries_of(*, subject_id: str) -> list[Entry]:
+    """Give everything that was recorded about a thing, oldest first."""
+    return list(Entry.objects.filter(subject_id=subject_id).order_by("body_id"))
+
+
+def checkpoint_latest(*, log: str) -> Checkpoint:
+    """Give the newest signed checkpoint of a log.
+
+    Raises:
+        UnknownEntryError: No such log, or nothing has been signed yet.
+    """
+    checkpoint = Checkpoint.objects.filter(log=log).order_by("-size").first()
+    if checkpoint is None:
+        raise UnknownEntryError(f'no signed checkpoint for log "{log}"; the logs are lineage and access')
+    return checkpoint
+
+
+def entry_proof(*, event_id: str) -> EntryProof:
+    """Prove that an event is in the newest signed tree of its log.
+
+    Raises:
+        UnknownEntryError: No such event.
+        NotSequencedError: It is committed, but no signed checkpoint covers it yet.
+    """
+    entry = entry_get(event_id=event_id)
+    checkpoint = Checkpoint.objects.filter(log=entry.log).order_by("-size").first()
+    if entry.seq is None or checkpoint is None or entry.seq >= checkpoint.size:
+        raise NotSequencedError(f"{event_id} is recorded and waits for the next signed checkpoint; ask again in a second")
+    path = inclusion_path(entry.seq, checkpoint.size, node_reader(log=entry.log))
+    proof = InclusionProof(index=entry.seq, path=tuple(path), checkpoint=checkpoint.note.encode())
+    return EntryProof(
+        log=entry.log, origin=checkpoint.origin, index=entry.seq, leaf=bytes(entry.bytes), proof=proof.to_bytes().decode()
+    )
+
+
+def consistency_proof(*, log: str, old_size: int, new_size: int) -> list[bytes]:
+    """Prove that the tree of `new_size` begins with the tree of `old_size`.
+
+    Raises:
+        UnknownEntryError: The log has no signed checkpoint of at least `new_size`.
+        TreeError: The sizes are not 0 < old <= new.
+    """
+    if checkpoint_latest(log=log).size < new_size:
+        raise UnknownEntryError(f"log {log} has no signed checkpoint that covers size {new_size}")
+    return consistency_path(old_size, new_size, node_reader(log=log))
+
+
+def bodies_iterate(*, log: str, size: int) -> Iterator[bytes]:
+    """Stream the bytes of a log's first `size` entries, in order."""
+    entries = Entry.objects.filter(log=log, seq__lt=size).order_by("seq").values_list("bytes", flat=True)
+    for body in entries.iterator(chunk_size=2000):
+        yield bytes(body)
+
+
+def chain_head(*, log: str, size: int) -> bytes:
+    """Give the hash chain's link of entry `size - 1`."""
+    with connections["auditor"].cursor() as cursor:
+        cursor.execute(
+            "SELECT chain FROM ledger.entry JOIN ledger.log USING (log_id) WHERE name = %s AND seq = %s", (log, size - 1)
+        )
+        return bytes(cursor.fetchone()[0])
+
+
+def node_reader(*, log: str) -> NodeReader:
+    """Read roots of perfect subtrees: stored every eight levels, computed from at most 128 of them in between."""
+
+    def node(level: int, index: int) -> bytes:
+        height = level % STORED_LEVELS
+        stored = level - height
+        hashes = _stored_hashes(log, stored, index << height, 1 << height)
+        while len(hashes) > 1:
+            hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+        return hashes[0]
+
+    return node
+
+
+def _stored_hashes(log: str, level: int, first: int, count: int) -> list[bytes]:
+    if level:
+        statement = (
+            "SELECT hash FROM ledger.node JOIN ledger.log USING (log_id) "
+            "WHERE name = %s AND level = %s AND idx >= %s AND idx < %s ORDER BY idx"
+        )
+        parameters: tuple[object, ...] = (log, level, first, first + count)
+    else:
+        statement = (
+            "SELECT leaf FROM ledger.entry JOIN ledger.log USING (log_id) "
+            "WHERE name = %s AND seq >= %s AND seq < %s ORDER BY seq"
+        )
+        parameters = (log, first, first + count)
+    with connections["auditor"].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [bytes(value) for (value,) in cursor.fetchall()]

@@ -1,0 +1,183 @@
+"""The signer: signs a log's head only after checking for itself that it extends everything it ever signed.
+
+It has its own identity (a read-only database role), its own keys and its own durable memory. It does not believe the
+stored tree: it keeps the frontier of the last tree that it signed, hashes every entry after it from the stored bytes,
+and signs only if that gives the head's root. A superuser who rewrites history can change the database, not this memory.
+
+Asking it to sign is not a privilege: whoever asks, the answer depends on the log alone.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+
+import psycopg
+
+from audit.errors import SigningRefusedError
+from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
+from modelnotary.ledger.merkle import leaf_hash
+from modelnotary.ledger.note import NoteSigner
+from modelnotary.ledger.tree import Frontier
+
+logger = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 4096
+_BODIES = """
+SELECT b.bytes FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id JOIN ledger.log l ON l.log_id = e.log_id
+ WHERE l.origin = %s AND e.seq >= %s AND e.seq < %s ORDER BY e.seq
+"""
+_HEAD = "SELECT h.size, h.root FROM ledger.head h JOIN ledger.log l USING (log_id) WHERE l.origin = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class SignerMemory:
+    """The last tree signed for one origin, kept in a file that is replaced as a whole and flushed to disk.
+
+    Args:
+        path: The file; its folder exists.
+        origin: The log's origin.
+    """
+
+    path: Path
+    origin: str
+
+    def load(self) -> Frontier:
+        """Give the tree last signed; an empty one before the first signature.
+
+        Raises:
+            SigningRefusedError: The file is damaged or belongs to another log. Restore it from its backup.
+        """
+        if not self.path.exists():
+            return Frontier()
+        try:
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            frontier = Frontier(kept["size"], [bytes.fromhex(value) for value in kept["frontier"]])
+            belongs = kept["origin"] == self.origin and kept["root"] == frontier.root().hex()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SigningRefusedError(f"the signer's memory {self.path} cannot be read: {error}") from error
+        if not belongs:
+            raise SigningRefusedError(f"the signer's memory {self.path} is not that of {self.origin}, or is damaged")
+        return frontier
+
+    def store(self, frontier: Frontier) -> None:
+        """Remember a tree, on disk before this returns."""
+        kept = {
+            "origin": self.origin,
+            "size": frontier.size,
+            "root": frontier.root().hex(),
+            "frontier": [value.hex() for value in frontier.hashes],
+        }
+        fresh = self.path.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump(kept, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class LogSigner:
+    """Signs the checkpoints of one origin.
+
+    Args:
+        key: The origin's key; its name is the origin.
+        memory: What was signed before.
+        connect: Opens a connection of the read-only signer role.
+    """
+
+    def __init__(self, *, key: NoteSigner, memory: SignerMemory, connect: Callable[[], psycopg.Connection]) -> None:
+        self._key, self._memory, self._connect = key, memory, connect
+        self._lock = Lock()
+
+    def head_sign(self) -> bytes:
+        """Sign the log's present head.
+
+        1. Recall the tree signed last.
+        2. Read the head; refuse one that is smaller.
+        3. Hash the stored bytes of every entry after the remembered tree, and extend that tree by them.
+        4. Refuse unless the result is the head's root.
+        5. Remember the tree, on disk.
+        6. Sign.
+
+        What it does not check: that the head is the newest one (the database may hold entries back), and what the
+        entries say.
+
+        Raises:
+            SigningRefusedError: One of the checks failed; nothing is signed and nothing is remembered.
+        """
+        with self._lock, self._connect() as connection:
+            frontier = self._memory.load()  # 1
+            size, root = self._head(connection, frontier)  # 2
+            frontier.extend(leaf_hash(body) for body in self._bodies(connection, frontier.size, size))  # 3
+            if (frontier.size, frontier.root()) != (size, root):  # 4
+                raise SigningRefusedError(
+                    f"{self._memory.origin}: the head of size {size} does not extend what was signed before; the entries "
+                    f"stored after it give {frontier.size} leaves and root {frontier.root().hex()}, the head says {root.hex()}"
+                )
+            self._memory.store(frontier)  # 5
+            return checkpoint_sign(Checkpoint(self._memory.origin, size, root), self._key)  # 6
+
+    def _head(self, connection: psycopg.Connection, frontier: Frontier) -> tuple[int, bytes]:
+        row = connection.execute(_HEAD, (self._memory.origin,)).fetchone()
+        if row is None:
+            raise SigningRefusedError(f"the database has no log {self._memory.origin}")
+        size, root = row
+        if size < frontier.size:
+            raise SigningRefusedError(
+                f"{self._memory.origin}: the head has size {size}, but size {frontier.size} was signed before; "
+                "the database was rolled back or restored from an older backup"
+            )
+        return size, bytes(root)
+
+    def _bodies(self, connection: psycopg.Connection, start: int, end: int) -> Iterator[bytes]:
+        with connection.cursor(name="bodies", binary=True) as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            cursor.execute(_BODIES, (self._memory.origin, start, end))
+            for (body,) in cursor:
+                yield bytes(body)
+
+
+def signer_server(address: tuple[str, int], signers: dict[str, LogSigner]) -> ThreadingHTTPServer:
+    """Give an HTTP server that answers `POST /logs/NAME/checkpoint` with a signed checkpoint, or 409 and the reason.
+
+    Args:
+        address: Host and port to listen on.
+        signers: The signer of each log, by the log's name.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            name = self.path.removeprefix("/logs/").removesuffix("/checkpoint")
+            if self.path != f"/logs/{name}/checkpoint" or name not in signers:
+                self._answer(HTTPStatus.NOT_FOUND, f"no log at {self.path}\n".encode())
+                return
+            try:
+                self._answer(HTTPStatus.OK, signers[name].head_sign())
+            except SigningRefusedError as error:
+                logger.error("signing refused: %s", error)  # noqa: TRY400 - the reason says it all
+                self._answer(HTTPStatus.CONFLICT, f"{error}\n".encode())
+            except psycopg.OperationalError as error:
+                logger.warning("database not reached: %s", error)
+                self._answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the signer cannot reach the database\n")
+
+        def _answer(self, status: HTTPStatus, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            logger.debug(format, *args)
+
+    return ThreadingHTTPServer(address, Handler)

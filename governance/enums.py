@@ -1,0 +1,105 @@
+"""Closed vocabularies. A released value is never renamed."""
+
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    """What a person answers for."""
+
+    COMPLIANCE = "compliance", "Compliance officer"
+    MODEL_RISK = "model_risk", "Model risk officer"
+    PRIVACY = "privacy", "Privacy officer"
+    ENGINEER = "engineer", "Engineer"
+    AUDITOR = "auditor", "Auditor"
+
+
+class Scope(TextChoices):
+    """What a token may do."""
+
+    REGISTRY_READ = "registry:read", "Read systems, models, data and lineage"
+    REGISTRY_WRITE = "registry:write", "Register systems, models, data, runs and deployments"
+    EVIDENCE_WRITE = "evidence:write", "Deposit evidence"
+    ASSESSMENT_RUN = "assessment:run", "Start explanations and bias assessments"
+    POLICY_PUBLISH = "policy:publish", "Publish policies"
+    GATE_READ = "gate:read", "Ask the gate and read decisions"
+    GATE_EVALUATE = "gate:evaluate", "Request decisions"
+    APPROVAL_VOTE = "approval:vote", "Sign approvals; people only"
+    REPORT_CREATE = "report:create", "Create and download reports and bundles"
+    AUDIT_READ = "audit:read", "Read ledger entries, proofs and checkpoints"
+    ACCESS_WRITE = "access:write", "Record accesses made in other systems"
+
+
+class LineageKind(TextChoices):
+    """What an edge of the lineage graph can join."""
+
+    DATASET_VERSION = "dataset_version", "Dataset version"
+    RUN = "run", "Training run"
+    MODEL_VERSION = "model_version", "Model version"
+    DEPLOYMENT = "deployment", "Deployment"
+
+
+class LineageRole(TextChoices):
+    """How the source took part in the target."""
+
+    TRAINED_ON = "trained_on", "Training data"
+    EVALUATED_ON = "evaluated_on", "Evaluation data"
+    PRODUCED = "produced", "Produced"
+    DEPLOYED_AS = "deployed_as", "Deployed as"
+
+
+class Trust(TextChoices):
+    """How the product knows of an edge."""
+
+    SELF_REPORTED = "self_reported", "Self-reported"
+    MEASURED = "measured", "Measured by the product"
+
+
+class EvidenceType(TextChoices):
+    """Kinds of evidence that a policy can speak of."""
+
+    EXPLANATION = "explanation", "Explanation"
+    BIAS = "bias", "Bias assessment"
+    PERFORMANCE = "performance", "Performance"
+
+
+class DecisionState(TextChoices):
+    """Where a decision stands. A terminal verdict never changes; a new look is a new decision."""
+
+    PENDING = "pending", "Pending approval"
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"
+    ERROR = "error", "Error"
+
+
+class ApprovalState(TextChoices):
+    """Where a request for signatures stands."""
+
+    OPEN = "open", "Open"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+
+
+class Vote(TextChoices):
+    """What a signature says."""
+
+    APPROVE = "approve", "Approve"
+    REJECT = "reject", "Reject"
+
+
+class JobState(TextChoices):
+    """Where a piece of long work stands."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class JobType(TextChoices):
+    """Kinds of long work."""
+
+    EXPLANATION = "explanation", "Explanation"
+    BIAS = "bias", "Bias assessment"
+    REPORT = "report", "Report"
+    BUNDLE = "bundle", "Evidence bundle"

@@ -1,0 +1,28 @@
+"""Django finds an app's models here."""
+
+from governance.models.decisions import (
+    ApprovalRequest,
+    Decision,
+    Deployment,
+    Policy,
+    PolicyVersion,
+    Signature,
+)
+from governance.models.evidence import Evidence
+from governance.models.inventory import (
+    AiSystem,
+    Artifact,
+    Dataset,
+    DatasetVersion,
+    LineageEdge,
+    Model,
+    ModelVersion,
+    Run,
+)
+from governance.models.jobs import Job
+from governance.models.people import ApiToken, User
+
+__all__ = [
+    "AiSystem", "ApiToken", "ApprovalRequest", "Artifact", "Dataset", "DatasetVersion", "Decision", "Deployment",
+    "Evidence", "Job", "LineageEdge", "Model", "ModelVersion", "Policy", "PolicyVersion", "Run", "Signature", "User",
+]

@@ -1,0 +1,139 @@
+"""Policies, the decisions they give, and the signatures of the people who approve."""
+
+from functools import partial
+
+from django.conf import settings
+from django.db import models
+
+from governance.enums import ApprovalState, DecisionState, Role, Vote
+from governance.models.inventory import DIGEST_LENGTH, ModelVersion
+from modelnotary.ids import new_id
+
+
+class Policy(models.Model):
+    """A named policy, attached to one environment."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "pol"), editable=False)
+    slug = models.SlugField(max_length=80, unique=True)
+    environment = models.SlugField(max_length=80, unique=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "policies"
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class PolicyVersion(models.Model):
+    """The text of a policy as published. Immutable: a change is a new version."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "plv"), editable=False)
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    document = models.TextField()
+    digest = models.CharField(max_length=DIGEST_LENGTH)
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    published_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-published_at",)
+        constraints = (
+            models.UniqueConstraint(fields=("policy", "number"), name="policy_version_number_once"),
+            models.UniqueConstraint(fields=("policy", "digest"), name="policy_version_text_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.policy.slug} v{self.number}"
+
+
+class Decision(models.Model):
+    """What the gate decided about a model version for an environment, on which evidence and which policy text."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "dec"), editable=False)
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="decisions")
+    environment = models.SlugField(max_length=80)
+    policy_version = models.ForeignKey(PolicyVersion, null=True, on_delete=models.PROTECT, related_name="decisions")
+    evidence_set_digest = models.CharField(max_length=DIGEST_LENGTH)
+    context = models.JSONField(help_text="The facts as the rules saw them; enough to evaluate again.")
+    rules = models.JSONField(help_text="One result for each rule: outcome, observed, expected, reason.")
+    state = models.CharField(max_length=10, choices=DecisionState.choices)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    evaluated_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    attestation = models.BinaryField(null=True, help_text="The signed DSSE envelope, exactly as issued.")
+    attestation_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True)
+
+    class Meta:
+        ordering = ("-evaluated_at",)
+        indexes = (models.Index(fields=("model_version", "environment", "-evaluated_at")),)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(state=DecisionState.PENDING, attestation__isnull=True)
+                | (~models.Q(state=DecisionState.PENDING) & models.Q(attestation__isnull=False)),
+                name="decision_signed_when_final",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model_version} to {self.environment}: {self.get_state_display()}"
+
+
+class ApprovalRequest(models.Model):
+    """What waits for signatures before a decision can pass."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "apr"), editable=False)
+    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="approval_request")
+    quorum = models.PositiveSmallIntegerField()
+    roles = models.JSONField(help_text="The roles that may sign.")
+    state = models.CharField(max_length=10, choices=ApprovalState.choices, default=ApprovalState.OPEN)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-opened_at",)
+
+    def __str__(self) -> str:
+        return f"Approval of {self.decision}"
+
+
+class Signature(models.Model):
+    """A person's electronic signature under a decision: what they signed, as whom, why, and when. Insert-only."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "sig"), editable=False)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.PROTECT, related_name="signatures")
+    signer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="signatures")
+    printed_name = models.CharField(max_length=200)
+    role = models.CharField(max_length=20, choices=Role.choices)
+    vote = models.CharField(max_length=10, choices=Vote.choices)
+    meaning = models.TextField()
+    reason = models.TextField()
+    method = models.CharField(max_length=40, help_text="How the person proved who they are when signing.")
+    statement = models.BinaryField(help_text="Canonical JSON of what was signed.")
+    statement_digest = models.CharField(max_length=DIGEST_LENGTH)
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("signed_at",)
+        constraints = (models.UniqueConstraint(fields=("request", "signer"), name="one_signature_for_each_person"),)
+
+    def __str__(self) -> str:
+        return f"{self.printed_name}: {self.get_vote_display()}"
+
+
+class Deployment(models.Model):
+    """A model version put to use in an environment, on the strength of a decision."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "dep"), editable=False)
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="deployments")
+    environment = models.SlugField(max_length=80)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="deployments")
+    deployed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    deployed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-deployed_at",)
+
+    def __str__(self) -> str:
+        return f"{self.model_version} in {self.environment}"

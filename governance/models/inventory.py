@@ -1,0 +1,182 @@
+"""What is governed: systems, models, data, and how one came from another."""
+
+from functools import partial
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from governance.enums import LineageKind, LineageRole, Trust
+from modelnotary.ids import new_id
+
+DIGEST_LENGTH = 71
+
+
+class AiSystem(models.Model):
+    """An AI system: what the models in it decide, about whom, and who answers for it."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "sys"), editable=False)
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=200)
+    purpose = models.TextField()
+    decision_supported = models.TextField()
+    affected_persons = models.TextField()
+    jurisdiction = models.CharField(max_length=200)
+    contains_phi = models.BooleanField("holds protected health information")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="systems")
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "AI system"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Artifact(models.Model):
+    """Stored bytes, known by their digest."""
+
+    digest = models.CharField(primary_key=True, max_length=DIGEST_LENGTH)
+    size = models.BigIntegerField()
+    path = models.TextField(help_text="Name within the artifact store.")
+    stored_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    stored_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class Model(models.Model):
+    """A model: a line of versions that serve one purpose in one system."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "mdl"), editable=False)
+    system = models.ForeignKey(AiSystem, on_delete=models.PROTECT, related_name="models")
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=200)
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelVersion(models.Model):
+    """A version of a model. Its identity is the digest of its bytes; its number is a label."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "mv"), editable=False)
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="+", db_column="digest")
+    format = models.CharField(max_length=40)
+    code_commit = models.CharField(max_length=64, blank=True)
+    parameters = models.JSONField(default=dict, help_text="Encoding, decision threshold, training parameters.")
+    metrics = models.JSONField(default=dict, help_text="As reported by the author; evidence is what a policy reads.")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="authored_versions")
+    registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-registered_at",)
+        constraints = (
+            models.UniqueConstraint(fields=("model", "number"), name="model_version_number_once"),
+            models.UniqueConstraint(fields=("artifact",), name="model_version_digest_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model.slug} v{self.number}"
+
+    @property
+    def digest(self) -> str:
+        """The digest of the model's bytes, `sha256:` and 64 hexadecimal digits."""
+        return str(self.artifact_id)
+
+
+class Dataset(models.Model):
+    """A data set: a line of versions from one source."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "ds"), editable=False)
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=200)
+    description = models.TextField()
+    classification = models.CharField(max_length=80)
+    contains_phi = models.BooleanField("holds protected health information")
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DatasetVersion(models.Model):
+    """A version of a data set, identified by the digest of its bytes."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "dv"), editable=False)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="+", db_column="digest")
+    row_count = models.PositiveBigIntegerField()
+    columns = models.JSONField()
+    registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-registered_at",)
+        constraints = (
+            models.UniqueConstraint(fields=("dataset", "number"), name="dataset_version_number_once"),
+            models.UniqueConstraint(fields=("artifact",), name="dataset_version_digest_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.dataset.slug} v{self.number}"
+
+    @property
+    def digest(self) -> str:
+        """The digest of the table's bytes."""
+        return str(self.artifact_id)
+
+
+class Run(models.Model):
+    """A training run, as its author reports it."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "run"), editable=False)
+    name = models.CharField(max_length=200)
+    code_commit = models.CharField(max_length=64, blank=True)
+    parameters = models.JSONField(default=dict)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-registered_at",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LineageEdge(models.Model):
+    """One step of lineage, from what was used to what came of it. Insert-only."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "edg"), editable=False)
+    source_kind = models.CharField(max_length=20, choices=LineageKind.choices)
+    source_id = models.CharField(max_length=40)
+    target_kind = models.CharField(max_length=20, choices=LineageKind.choices)
+    target_id = models.CharField(max_length=40)
+    role = models.CharField(max_length=20, choices=LineageRole.choices)
+    trust = models.CharField(max_length=20, choices=Trust.choices)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("target_id",)), models.Index(fields=("source_id",)))
+        constraints = (
+            models.UniqueConstraint(fields=("source_id", "target_id", "role"), name="lineage_edge_once"),
+            models.CheckConstraint(condition=~Q(source_id=models.F("target_id")), name="lineage_edge_not_to_itself"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.role} {self.target_id}"

@@ -1,0 +1,201 @@
+"""The policy document: YAML text -> checked, compiled policy."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from governance.policy.engine import Clause, ClauseError, compile_clause
+from governance.policy.errors import Diagnostic, PolicyError
+from governance.policy.facts import EVIDENCE_FACTS, fact_types
+
+DOCUMENT_LIMIT = 64 * 1024
+_POLICY_KEYS = {"policy", "title", "environment", "valid_days", "rules", "approvals"}
+_RULE_KEYS = {"id", "title", "evidence", "clause", "observed", "expected", "remediation"}
+_APPROVAL_KEYS = {"quorum", "roles", "meaning"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One condition.
+
+    Attributes:
+        id: Stable name, for instance FAIR-001.
+        title: The condition in words.
+        evidence: Type of evidence that it reads, or None when it reads facts of the model alone.
+        clause: The compiled condition.
+        observed: Dotted name of the fact to show beside the outcome.
+        expected: What it should be, in words.
+        remediation: What to do when it fails.
+    """
+
+    id: str
+    title: str
+    evidence: str | None
+    clause: Clause
+    observed: str
+    expected: str
+    remediation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """How many distinct people, of which roles, must sign, and what their signature means."""
+
+    quorum: int
+    roles: tuple[str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A policy that can be evaluated."""
+
+    policy: str
+    title: str
+    environment: str
+    valid_days: int
+    rules: tuple[Rule, ...]
+    approvals: Approvals
+
+
+def parse_policy(text: str, *, roles: frozenset[str]) -> PolicyDocument:
+    """Read and compile a policy.
+
+    Args:
+        text: The YAML document.
+        roles: The roles that exist.
+
+    Raises:
+        PolicyError: With every fault found and where it is.
+    """
+    return _Reader(roles).policy(_load(text))
+
+
+def _load(text: str) -> dict[str, Any]:
+    if len(text) > DOCUMENT_LIMIT:
+        raise PolicyError([Diagnostic("", f"a policy has at most {DOCUMENT_LIMIT} characters")])
+    try:
+        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of SafeLoader
+    except (yaml.YAMLError, RecursionError) as error:
+        raise PolicyError([Diagnostic("", f"not YAML: {error}")]) from error
+    if not isinstance(document, dict):
+        raise PolicyError([Diagnostic("", "a policy is a mapping with the keys " + ", ".join(sorted(_POLICY_KEYS)))])
+    return document
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice and refuses aliases, which can grow without bound."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # untyped in the library's stubs
+            raise yaml.YAMLError("aliases (*name) are not allowed in a policy")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        repeated = {str(key) for key in keys if keys.count(key) > 1}
+        if repeated:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: given twice: {', '.join(sorted(repeated))}")
+        return super().construct_mapping(node, deep)
+
+
+class _Reader:
+    """Reads a loaded document and gathers faults instead of stopping at the first."""
+
+    def __init__(self, roles: frozenset[str]) -> None:
+        self._roles = roles
+        self._faults: list[Diagnostic] = []
+
+    def policy(self, document: dict[str, Any]) -> PolicyDocument:
+        self._keys(document, _POLICY_KEYS, "")
+        rules = self._list(document, "rules")
+        approvals = self._approvals(document.get("approvals"))
+        parsed = PolicyDocument(
+            policy=self._text(document, "policy", ""),
+            title=self._text(document, "title", ""),
+            environment=self._text(document, "environment", ""),
+            valid_days=self._positive(document, "valid_days", ""),
+            rules=tuple(rule for index, item in enumerate(rules) if (rule := self._rule(item, f"/rules/{index}"))),
+            approvals=approvals,
+        )
+        names = [rule.id for rule in parsed.rules]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            self._fault("/rules", f"rule id {name} is given twice")
+        if self._faults:
+            raise PolicyError(self._faults)
+        return parsed
+
+    def _rule(self, item: object, pointer: str) -> Rule | None:
+        if not isinstance(item, dict):
+            self._fault(pointer, "a rule is a mapping with the keys " + ", ".join(sorted(_RULE_KEYS)))
+            return None
+        self._keys(item, _RULE_KEYS, pointer)
+        evidence = item.get("evidence")
+        if evidence is not None and evidence not in EVIDENCE_FACTS:
+            self._fault(f"{pointer}/evidence", f"unknown evidence type; known: {', '.join(sorted(EVIDENCE_FACTS))}")
+        observed = self._text(item, "observed", pointer)
+        if observed not in fact_types():
+            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; known: {", ".join(sorted(fact_types()))}')
+        clause = self._clause(self._text(item, "clause", pointer), f"{pointer}/clause")
+        return clause and Rule(
+            id=self._text(item, "id", pointer),
+            title=self._text(item, "title", pointer),
+            evidence=evidence,
+            clause=clause,
+            observed=observed,
+            expected=self._text(item, "expected", pointer),
+            remediation=self._text(item, "remediation", pointer),
+        )
+
+    def _clause(self, source: str, pointer: str) -> Clause | None:
+        try:
+            return compile_clause(source)
+        except ClauseError as error:
+            self._fault(pointer, error.message)
+            return None
+
+    def _approvals(self, item: object) -> Approvals:
+        if not isinstance(item, dict):
+            self._fault("/approvals", "a mapping with the keys quorum, roles and meaning is needed")
+            return Approvals(0, (), "")
+        self._keys(item, _APPROVAL_KEYS, "/approvals")
+        named = [str(role) for role in self._list(item, "roles", "/approvals")]
+        for role in named:
+            if role not in self._roles:
+                self._fault("/approvals/roles", f'unknown role "{role}"; known: {", ".join(sorted(self._roles))}')
+        return Approvals(
+            quorum=self._positive(item, "quorum", "/approvals"),
+            roles=tuple(named),
+            meaning=self._text(item, "meaning", "/approvals"),
+        )
+
+    def _keys(self, item: dict[str, Any], known: set[str], pointer: str) -> None:
+        for key in item:
+            if key not in known:
+                self._fault(f"{pointer}/{key}", f"unknown key; known: {', '.join(sorted(known))}")
+
+    def _text(self, item: dict[str, Any], key: str, pointer: str) -> str:
+        value = item.get(key)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+        self._fault(f"{pointer}/{key}", "a text is needed")
+        return ""
+
+    def _positive(self, item: dict[str, Any], key: str, pointer: str) -> int:
+        value = item.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        self._fault(f"{pointer}/{key}", "a whole number of at least 1 is needed")
+        return 0
+
+    def _list(self, item: dict[str, Any], key: str, pointer: str = "") -> list[Any]:
+        value = item.get(key)
+        if isinstance(value, list) and value:
+            return value
+        # An empty set of rules would let everything through.
+        self._fault(f"{pointer}/{key}", "a list with at least one item is needed")
+        return []
+
+    def _fault(self, pointer: str, message: str) -> None:
+        self._faults.append(Diagnostic(pointer, message))

@@ -1,0 +1,133 @@
+"""Facts and a policy -> one result for each rule. Pure: the same context always gives the same results."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from governance.policy.document import PolicyDocument, Rule
+from governance.policy.engine import Truth
+from governance.policy.facts import EVIDENCE_FACTS, FactType, FactValue, fact_matches, fact_types
+
+
+class Outcome(StrEnum):
+    """What a rule gave."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    PENDING = "pending"
+    ERROR = "error"
+
+
+class ReasonCode(StrEnum):
+    """Why, from a closed list that programs may branch on."""
+
+    MET = "met"
+    THRESHOLD_NOT_MET = "threshold-not-met"
+    EVIDENCE_MISSING = "evidence-missing"
+    VALUE_UNUSABLE = "value-unusable"
+    EVALUATION_ERROR = "evaluation-error"
+    APPROVALS_MISSING = "approvals-missing"
+    APPROVAL_REFUSED = "approval-refused"
+    NO_POLICY = "no-policy"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFacts:
+    """The facts of one piece of evidence: its id, digest, type, and fields by name."""
+
+    id: str
+    digest: str
+    type: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything the rules see.
+
+    Attributes:
+        model: Facts of the model version, by dotted name.
+        evidence: Every piece of evidence about it, in order of id.
+    """
+
+    model: dict[str, FactValue]
+    evidence: tuple[EvidenceFacts, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the stored form; `from_json` is the inverse."""
+        return {"model": self.model, "evidence": [asdict(item) for item in self.evidence]}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Context":
+        """Read the stored form, to evaluate an old decision again."""
+        return cls(model=stored["model"], evidence=tuple(EvidenceFacts(**item) for item in stored["evidence"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What one rule gave, in a form that a person and a program can read."""
+
+    id: str
+    title: str
+    outcome: Outcome
+    reason_code: ReasonCode
+    observed: FactValue | None
+    expected: str
+    message: str
+    evidence: tuple[str, ...]
+    remediation: str
+
+
+def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]:
+    """Evaluate every rule. A rule about evidence must hold for each piece of that type, so none can be cherry-picked."""
+    return tuple(_rule_result(rule, context) for rule in policy.rules)
+
+
+def evidence_fields(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Take from an evidence payload the fields that rules may read; absent ones stay absent."""
+    return {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if name in payload}
+
+
+def _rule_result(rule: Rule, context: Context) -> RuleResult:
+    if rule.evidence is None:
+        return _judge(rule, context.model, ())
+    relevant = [item for item in context.evidence if item.type == rule.evidence]
+    if not relevant:
+        words = f"{rule.title}: no {rule.evidence} evidence has been deposited for this model version"
+        return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_MISSING, None, words, ())
+    results = [
+        _judge(rule, context.model | {f"{item.type}.{name}": value for name, value in item.fields.items()}, (item.id,))
+        for item in relevant
+    ]
+    worst = (Outcome.ERROR, Outcome.FAIL, Outcome.PASS)
+    return min(results, key=lambda result: worst.index(result.outcome))
+
+
+def _judge(rule: Rule, facts: dict[str, Any], evidence: tuple[str, ...]) -> RuleResult:
+    types = fact_types()
+    unusable = [name for name, value in facts.items() if not fact_matches(value, types[name])]
+    if unusable:
+        words = f"{rule.title}: {unusable[0]} is {facts[unusable[0]]!r}, which is not a usable {types[unusable[0]]}"
+        return _result(rule, Outcome.ERROR, ReasonCode.VALUE_UNUSABLE, None, words, evidence)
+    typed = {name: float(value) if types[name] is FactType.NUMBER else value for name, value in facts.items()}
+    truth, words = rule.clause.evaluate(typed)
+    observed = facts.get(rule.observed)
+    if truth is Truth.ERROR:
+        words = f"{rule.title}: could not be evaluated: {words}"
+        return _result(rule, Outcome.ERROR, ReasonCode.EVALUATION_ERROR, observed, words, evidence)
+    shown = f"{observed:.3f}" if isinstance(observed, float) else str(observed)
+    if truth is Truth.TRUE:
+        return _result(rule, Outcome.PASS, ReasonCode.MET, observed, f"{rule.title}: {shown}", evidence)
+    words = f"{rule.title}: observed {shown}, expected {rule.expected}"
+    return _result(rule, Outcome.FAIL, ReasonCode.THRESHOLD_NOT_MET, observed, words, evidence)
+
+
+def _result(  # noqa: PLR0913, PLR0917 - the parts of one line of a verdict
+    rule: Rule, outcome: Outcome, reason: ReasonCode, observed: FactValue | None, words: str, evidence: tuple[str, ...]
+) -> RuleResult:
+    return RuleResult(
+        id=rule.id, title=rule.title, outcome=outcome, reason_code=reason, observed=observed, expected=rule.expected,
+        message=words, evidence=evidence, remediation=rule.remediation if outcome is not Outcome.PASS else "",
+    )
+
+
