@@ -4,10 +4,21 @@ from typing import ClassVar
 
 
 class ModelNotaryError(Exception):
-    """Something was refused or did not verify, for a reason worth telling a person.
+    """Something the caller can understand and act upon.
 
-    Attributes:
-        code: A stable kebab-case name of the reason, for programs.
+    ``code`` is a stable kebab-case name that programs may compare; the message is for people.
     """
 
     code: ClassVar[str] = "model-notary-error"
+
+
+class TimeFormatError(ModelNotaryError):
+    """A time is not RFC 3339 in UTC with ``Z``, or carries no time zone."""
+
+    code = "time-malformed"
+
+
+class IdFormatError(ModelNotaryError):
+    """An identifier, or the prefix for one, is not in the product's form."""
+
+    code = "id-malformed"

@@ -1,0 +1,123 @@
+"""JSON with exactly one spelling per value: RFC 8785 (JCS)."""
+
+import json
+from math import isfinite
+from typing import NoReturn, cast
+
+import rfc8785
+
+from modelnotary.ledger.errors import CanonicalError
+
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+
+MAX_JSON_BYTES = 8 * 1024 * 1024
+_MAX_SAFE_INTEGER = 2**53 - 1
+_SAFE_DIGITS = 17
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+
+
+def canonical_bytes(value: object) -> bytes:
+    """Write a JSON value as RFC 8785 canonical UTF-8 bytes.
+
+    Raises:
+        CanonicalError: the value holds NaN, an infinity, an integer beyond ±(2^53-1), a key or string
+            that is not text, a type JSON does not have, or it nests too deeply.
+    """
+    try:
+        if _is_plain(value):
+            return _ENCODER.encode(value).encode()
+        return rfc8785.dumps(cast("Json", value))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CanonicalError(f"this value has no canonical JSON form: {error}") from error
+    except RecursionError as error:
+        raise CanonicalError("this value nests too deeply for canonical JSON") from error
+
+
+def parse_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
+    """Read JSON in any layout, strictly: UTF-8, no repeated keys, no NaN or infinities.
+
+    Args:
+        data: the bytes of one JSON value.
+        limit: the largest accepted length of ``data`` in bytes.
+
+    Raises:
+        CanonicalError: the bytes are too long or not such JSON.
+    """
+    return _parse(data, limit)
+
+
+def parse_canonical(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
+    """Read RFC 8785 canonical JSON and refuse every other spelling of the same value.
+
+    Args:
+        data: the bytes of one JSON value.
+        limit: the largest accepted length of ``data`` in bytes.
+
+    Raises:
+        CanonicalError: the bytes are too long, not JSON, or not the canonical spelling.
+    """
+    value = _parse(data, limit)
+    if canonical_bytes(value) != data:
+        raise CanonicalError("this JSON is not in its canonical form (RFC 8785)")
+    return value
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether the standard encoder, which is six times as fast, writes RFC 8785 for this value.
+
+    It does unless there are fractions (RFC 8785 writes them as ECMAScript does), unsafe integers, or keys
+    beyond ASCII (RFC 8785 sorts them by UTF-16 units).
+    """
+    kind = type(value)
+    if value is None or kind is str or kind is bool:
+        return True
+    if isinstance(value, dict):
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, int) and kind is int and -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER
+
+
+def _parse(data: bytes, limit: int) -> Json:
+    if len(data) > limit:
+        raise CanonicalError(f"this JSON is {len(data)} bytes long, more than the {limit} allowed")
+    try:
+        return cast(
+            "Json",
+            json.loads(
+                data.decode("utf-8"),
+                object_pairs_hook=_object,
+                parse_constant=_refuse_constant,
+                parse_int=_integer,
+                parse_float=_double,
+            ),
+        )
+    except ValueError as error:
+        raise CanonicalError(f"this is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise CanonicalError("this JSON nests too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise CanonicalError("a key is repeated within one JSON object")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise CanonicalError(f"{name} is not a JSON number")
+
+
+def _integer(text: str) -> int | float:
+    """Read an integer literal as RFC 8785 does: a double, kept as int while that is exact."""
+    if len(text) <= _SAFE_DIGITS and abs(number := int(text)) <= _MAX_SAFE_INTEGER:
+        return number
+    return _double(text)
+
+
+def _double(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise CanonicalError(f"the number {text[:40]} is too large for JSON's doubles")
+    return number

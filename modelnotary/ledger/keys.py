@@ -1,0 +1,70 @@
+"""Ed25519 private keys in files only their owner can read."""
+
+import os
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from modelnotary.ledger.errors import KeyFileError
+
+_MAX_KEY_FILE_BYTES = 16 * 1024
+
+
+def key_generate(path: Path) -> Ed25519PrivateKey:
+    """Make a new key and write it as unencrypted PKCS #8 PEM, mode 0600, flushed to disk.
+
+    Raises:
+        KeyFileError: the file exists already (a key is never overwritten) or cannot be written.
+    """
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} exists already; a key is never overwritten") from error
+    except OSError as error:
+        raise KeyFileError(f"cannot write the key {path}: {error.strerror}") from error
+    return key
+
+
+def key_load(path: Path) -> Ed25519PrivateKey:
+    """Read a key written by `key_generate`, refusing a file that someone else could have read or written.
+
+    Raises:
+        KeyFileError: the file is missing, is not this user's alone, or holds no Ed25519 key.
+    """
+    try:
+        with path.open("rb") as file:
+            _require_private(path, os.fstat(file.fileno()))
+            pem = file.read(_MAX_KEY_FILE_BYTES)
+    except OSError as error:
+        raise KeyFileError(f"cannot read the key {path}: {error.strerror}") from error
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(f"{path} holds no unencrypted private key in PEM form: {error}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(f"{path} holds a key of another kind than Ed25519")
+    return key
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f"{path} is not a regular file")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise KeyFileError(f"the key {path} belongs to user {status.st_uid}, not to the user running this")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise KeyFileError(f"the key {path} is open to other users (mode {mode:04o}); run: chmod 600 {path}")

@@ -1,0 +1,166 @@
+"""Growing a Merkle tree and making its proofs, without holding the tree in memory."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from modelnotary.ledger.digest import HASH_BYTES
+from modelnotary.ledger.errors import TreeError
+from modelnotary.ledger.merkle import EMPTY_ROOT, MAX_TREE_SIZE, node_hash
+
+STORED_LEVELS = 8
+"""Subtree roots are worth storing every so many levels: one per 256, 65,536, … leaves."""
+
+type NodeReader = Callable[[int, int], bytes]
+"""``node(level, index)``: the root of the ``index``-th perfect subtree of ``2**level`` leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """The root of a perfect subtree: leaves ``index * 2**level`` up to ``(index + 1) * 2**level``."""
+
+    level: int
+    index: int
+    hash: bytes
+
+
+class Frontier:
+    """The roots of the perfect subtrees that make up a tree, largest first: all that growing it needs.
+
+    Args:
+        size: the number of leaves so far.
+        hashes: one 32-byte root for every 1 bit of ``size``, the largest subtree first.
+
+    Raises:
+        TreeError: the hashes do not fit the size.
+    """
+
+    __slots__ = ("_hashes", "_size")
+
+    def __init__(self, size: int = 0, hashes: Sequence[bytes] = ()) -> None:
+        if not 0 <= size <= MAX_TREE_SIZE:
+            raise TreeError(f"a tree cannot have {size} leaves")
+        if len(hashes) != size.bit_count() or any(len(value) != HASH_BYTES for value in hashes):
+            raise TreeError(f"a tree of {size} leaves has {size.bit_count()} frontier hashes of 32 bytes")
+        self._size = size
+        self._hashes = [bytes(value) for value in hashes]
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return self._size
+
+    @property
+    def hashes(self) -> list[bytes]:
+        """The subtree roots, largest first; with `size`, the inverse of the constructor."""
+        return list(self._hashes)
+
+    def append(self, leaf: bytes) -> list[Subtree]:
+        """Add one 32-byte leaf hash; see `extend`."""
+        return self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> list[Subtree]:
+        """Add leaf hashes of 32 bytes each, in order.
+
+        Returns:
+            The subtrees of 256, 65,536, … leaves completed on the way, which are the ones to store.
+        """
+        completed = []
+        hashes, size = self._hashes, self._size
+        for leaf in leaves:
+            root, position, level = leaf, size, 0
+            while position & 1:
+                root = sha256(b"\x01" + hashes.pop() + root).digest()
+                position >>= 1
+                level += 1
+                if level % STORED_LEVELS == 0:
+                    completed.append(Subtree(level, position, root))
+            hashes.append(root)
+            size += 1
+        self._size = size
+        return completed
+
+    def root(self) -> bytes:
+        """The Merkle tree hash of all leaves so far (RFC 6962 §2.1)."""
+        if not self._hashes:
+            return EMPTY_ROOT
+        *larger, root = self._hashes
+        for left in reversed(larger):
+            root = node_hash(left, root)
+        return root
+
+
+def tree_root(leaves: Iterable[bytes]) -> bytes:
+    """The Merkle tree hash of these 32-byte leaf hashes."""
+    frontier = Frontier()
+    frontier.extend(leaves)
+    return frontier.root()
+
+
+def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
+    """Make the inclusion proof of a leaf (RFC 6962 §2.1.1), lowest sibling first.
+
+    Args:
+        index: the position of the leaf, from 0.
+        size: the size of the tree the proof is for.
+        node: reads the roots of perfect subtrees; every one it is asked for lies within ``size``.
+
+    Raises:
+        TreeError: there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise TreeError(f"there is no entry {index} in a tree of {size}")
+    path, start, end = [], 0, size
+    while end - start > 1:
+        middle = start + _left_width(end - start)
+        if index < middle:
+            path.append(_range_root(middle, end, node))
+            end = middle
+        else:
+            path.append(_range_root(start, middle, node))
+            start = middle
+    path.reverse()
+    return path
+
+
+def consistency_path(old_size: int, new_size: int, node: NodeReader) -> list[bytes]:
+    """Make the proof that a tree begins with an older one (RFC 6962 §2.1.2), lowest hash first.
+
+    Args:
+        old_size: the size of the older tree, at least 1.
+        new_size: the size of the tree the proof is for.
+        node: reads the roots of perfect subtrees; every one it is asked for lies within ``new_size``.
+
+    Raises:
+        TreeError: the older tree is empty or larger than the newer one.
+    """
+    if not 0 < old_size <= new_size:
+        raise TreeError(f"no consistency proof leads from a tree of {old_size} to one of {new_size}")
+    path, start, end = [], 0, new_size
+    while end != old_size:
+        middle = start + _left_width(end - start)
+        if old_size <= middle:
+            path.append(_range_root(middle, end, node))
+            end = middle
+        else:
+            path.append(_range_root(start, middle, node))
+            start = middle
+    if start:
+        path.append(_range_root(start, end, node))
+    path.reverse()
+    return path
+
+
+def _left_width(width: int) -> int:
+    """The largest power of two smaller than ``width``."""
+    return 1 << ((width - 1).bit_length() - 1)
+
+
+def _range_root(start: int, end: int, node: NodeReader) -> bytes:
+    """The root of leaves ``start`` to ``end``; the tree only splits where ``start`` is aligned for that."""
+    width = end - start
+    level = width.bit_length() - 1
+    left = node(level, start >> level)
+    if width == 1 << level:
+        return left
+    return node_hash(left, _range_root(start + (1 << level), end, node))
