@@ -1,0 +1,27 @@
+"""What can be wrong with an attestation."""
+
+from modelnotary.errors import ModelNotaryError
+
+
+class AttestError(ModelNotaryError):
+    """Root of the attestations' errors."""
+
+    code = "attestation-error"
+
+
+class EnvelopeError(AttestError):
+    """A DSSE envelope is malformed."""
+
+    code = "envelope-malformed"
+
+
+class EnvelopeSignatureError(AttestError):
+    """A well-formed envelope is not signed as it has to be."""
+
+    code = "envelope-signature-invalid"
+
+
+class StatementError(AttestError):
+    """An in-toto statement, or the decision within it, does not have the agreed shape."""
+
+    code = "statement-malformed"

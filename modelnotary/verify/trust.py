@@ -1,0 +1,209 @@
+"""The trust file: the public keys an auditor pins, and where one is found when none is pinned."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.x509 import load_pem_x509_certificate
+
+from modelnotary.attest.dsse import key_id
+from modelnotary.errors import TimeFormatError
+from modelnotary.ledger.canonical import Json, canonical_bytes, parse_json
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.errors import CanonicalError, NoteError, TextError
+from modelnotary.ledger.note import ED25519, NoteVerifier
+from modelnotary.ledger.text import base64_bytes, base64_text
+from modelnotary.times import format_time, parse_time
+from modelnotary.verify.errors import TrustError
+
+TRUST_FILE = "trust.json"
+TRUST_FORMAT = "modelnotary-trust/v1"
+MAX_TRUST_BYTES = 256 * 1024
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionKey:
+    """A public key that signs decisions and bundles from ``not_before`` until ``not_after`` (or for good).
+
+    ``public_key`` is the 32 raw bytes of an Ed25519 key.
+    """
+
+    public_key: bytes
+    not_before: datetime
+    not_after: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.public_key) != _KEY_BYTES:
+            raise TrustError(f"a decision key has {_KEY_BYTES} bytes, not {len(self.public_key)}")
+
+    @property
+    def key(self) -> Ed25519PublicKey:
+        """The key, ready to verify with."""
+        return Ed25519PublicKey.from_public_bytes(self.public_key)
+
+    @property
+    def key_id(self) -> str:
+        """The SHA-256 of the key in hexadecimal."""
+        return key_id(self.key)
+
+    def is_valid_at(self, moment: datetime) -> bool:
+        """Tell whether the key may have signed something at this moment."""
+        return self.not_before <= moment and (self.not_after is None or moment <= self.not_after)
+
+    def to_json(self) -> dict[str, Json]:
+        """The key as it stands in the trust file."""
+        return {
+            "keyid": self.key_id,
+            "public_key": base64_text(self.public_key),
+            "not_before": format_time(self.not_before),
+            "not_after": None if self.not_after is None else format_time(self.not_after),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The public keys of one instance: its logs', its decisions', and the roots of its report signatures.
+
+    ``report_roots`` are X.509 certificates in PEM form.
+
+    Raises:
+        TrustError: a log is not of this instance, or a key or log appears twice.
+    """
+
+    instance: str
+    logs: tuple[NoteVerifier, ...]
+    decision_keys: tuple[DecisionKey, ...]
+    report_roots: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for log in self.logs:
+            if not log.name.startswith(f"{self.instance}/") or log.algorithm != ED25519:
+                raise TrustError(f"the key of the log {log.name} is not a log key of {self.instance}")
+        names = [log.name for log in self.logs] + [key.key_id for key in self.decision_keys]
+        if len(set(names)) != len(names):
+            raise TrustError("the trust file names a log or a key twice")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a trust file; any JSON layout is accepted, unknown or missing members are not.
+
+        Raises:
+            TrustError: it is malformed.
+        """
+        try:
+            value = parse_json(data, limit=MAX_TRUST_BYTES)
+            trust = cls._from_json(value)
+        except (CanonicalError, TextError, NoteError, TimeFormatError) as error:
+            raise TrustError(f"the trust file is malformed: {error}") from error
+        # Otherwise the fingerprint would not be that of the file's own content.
+        if canonical_bytes(value) != canonical_bytes(trust._to_json()):  # noqa: SLF001 -- its own class
+            raise TrustError("the times in a trust file are written with six fraction digits")
+        return trust
+
+    @classmethod
+    def _from_json(cls, value: Json) -> Self:
+        match value:
+            case {
+                "format": "modelnotary-trust/v1",
+                "instance": str(instance),
+                "logs": [*logs],
+                "decision_keys": [*keys],
+                "report_roots": [*roots],
+                **rest,
+            } if not rest:
+                return cls(
+                    instance,
+                    tuple(map(_log, logs)),
+                    tuple(map(_decision_key, keys)),
+                    tuple(map(_root, roots)),
+                )
+        raise TrustError(
+            f"a trust file ({TRUST_FORMAT}) has exactly the members format, instance, logs, decision_keys and "
+            "report_roots"
+        )
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a trust file from disk.
+
+        Raises:
+            TrustError: it cannot be read or is malformed.
+        """
+        try:
+            with path.open("rb") as file:
+                return cls.from_bytes(file.read(MAX_TRUST_BYTES + 1))
+        except OSError as error:
+            raise TrustError(f"cannot read the trust file {path}: {error.strerror}") from error
+
+    def to_bytes(self) -> bytes:
+        """Write the trust file, laid out for reading; the inverse of `from_bytes`."""
+        return json.dumps(self._to_json(), ensure_ascii=False, indent=2).encode() + b"\n"
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the canonical JSON: 64 hexadecimal digits an operator can publish."""
+        return Digest.of(canonical_bytes(self._to_json())).hex
+
+    def log_verifier(self, origin: str) -> NoteVerifier | None:
+        """The public key of a log, if it is trusted."""
+        return next((log for log in self.logs if log.name == origin), None)
+
+    def _to_json(self) -> dict[str, Json]:
+        return {
+            "format": TRUST_FORMAT,
+            "instance": self.instance,
+            "logs": [{"origin": log.name, "vkey": log.text} for log in self.logs],
+            "decision_keys": [key.to_json() for key in self.decision_keys],
+            "report_roots": list(self.report_roots),
+        }
+
+
+def trust_discover(path: Path) -> Path | None:
+    """Find a trust file that came with a piece of evidence: beside it, else one folder further up."""
+    resolved = path.resolve()
+    for folder in (resolved.parent, resolved.parent.parent):
+        candidate = folder / TRUST_FILE
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _log(value: Json) -> NoteVerifier:
+    match value:
+        case {"origin": str(origin), "vkey": str(vkey), **rest} if not rest:
+            verifier = NoteVerifier.from_text(vkey)
+            if verifier.name == origin:
+                return verifier
+            raise TrustError(f"the key given for the log {origin[:80]!r} is named {verifier.name!r}")
+    raise TrustError("a log in a trust file has the members origin and vkey")
+
+
+def _decision_key(value: Json) -> DecisionKey:
+    match value:
+        case {
+            "keyid": str(name),
+            "public_key": str(public_key),
+            "not_before": str(start),
+            "not_after": (str() | None) as end,
+            **rest,
+        } if not rest:
+            not_after = None if end is None else parse_time(end)
+            key = DecisionKey(base64_bytes(public_key), parse_time(start), not_after)
+            if key.key_id == name:
+                return key
+            raise TrustError(f"the key id {name[:64]!r} belongs to another decision key")
+    raise TrustError("a decision key has the members keyid, public_key, not_before and not_after")
+
+
+def _root(value: Json) -> str:
+    if isinstance(value, str):
+        try:
+            load_pem_x509_certificate(value.encode())
+        except ValueError as error:
+            raise TrustError(f"a report root is not a certificate in PEM form: {error}") from error
+        return value
+    raise TrustError("a report root is a certificate in PEM form")
