@@ -122,8 +122,8 @@ class Trust:
                     tuple(map(_root, roots)),
                 )
         raise TrustError(
-            f"a trust file ({TRUST_FORMAT}) has exactly the members format, instance, logs, decision_keys and "
-            "report_roots"
+            f"a trust file ({TRUST_FORMAT}) has exactly the members format, instance, logs, decision_keys "
+            "and report_roots"
         )
 
     @classmethod
