@@ -41,7 +41,7 @@ from reports.theme import (
 )
 from reports.twin import content_to_json
 
-_BAND = 292.0
+_BAND = 318.0
 _TOP = 74.0
 _BOTTOM = 58.0
 _MIN_SECTION = 150.0

@@ -9,6 +9,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Flowable, Paragraph, Table
 
 from reports.content import Citation, Particular
+from reports.numbers import count
 from reports.theme import (
     BODY,
     HAIRLINE,
@@ -118,7 +119,12 @@ def source_line(label: str, source: Citation) -> Paragraph:
 
 def entry_words(source: Citation) -> str:
     """Place in the ledger in words: ``entry 42 of the lineage log``."""
-    return f"entry {source.index} of the {source.origin.rpartition('/')[2]} log"
+    return f"entry {count(source.index)} of the {log_name(source.origin)} log"
+
+
+def log_name(origin: str) -> str:
+    """The short name of a log: the last part of its origin."""
+    return origin.rpartition("/")[2]
 
 
 def badge(state: str, *, size: float = 7.4) -> Drawing:

@@ -7,7 +7,7 @@ from reportlab.platypus import Flowable, FrameBreak, KeepInFrame, Paragraph, Spa
 from reports.content import Criterion, Particular, ReportContent
 from reports.numbers import count, decimal, limit
 from reports.sections.section import Section
-from reports.tables import Column, badge, data_table, particulars
+from reports.tables import Column, badge, data_table, log_name, particulars
 from reports.theme import BODY, HAIRLINE, NAVY, WIDTH, moment, state_words, style, text, tone
 
 BAND_TEXT_HEIGHT = 150.0
@@ -67,8 +67,8 @@ def _particulars(content: ReportContent) -> list[Particular]:
         Particular("Installation", content.instance),
     ]
     for point in content.ledger.checkpoints:
-        name = point.origin.rpartition("/")[2]
-        rows.append(Particular(f"{name.capitalize()} log", f"{count(point.size)} entries, root {point.root}"))
+        name = log_name(point.origin).capitalize()
+        rows.append(Particular(f"{name} log", f"{count(point.size)} entries, root {point.root}"))
     return rows
 
 

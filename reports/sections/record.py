@@ -7,7 +7,7 @@ from reportlab.platypus import CallerMacro, Flowable, KeepTogether, Paragraph, S
 from reports.content import AccessSummary, Checkpoint, EntryProof, Ledger, Particular, ReportContent
 from reports.numbers import count
 from reports.sections.section import Section
-from reports.tables import Column, data_table, panel, particulars
+from reports.tables import Column, data_table, log_name, panel, particulars
 from reports.theme import RULE, WIDTH, moment, mono, style, text
 
 SIGNATURE_HEIGHT = 84.0
@@ -28,7 +28,7 @@ def access(facts: AccessSummary) -> Section:
     intro = (
         f"From {moment(facts.since)} up to {moment(facts.until)}: {count(total)} recorded events, of which "
         f"{count(facts.denied)} were refused. Counted from the first {count(facts.size)} entries of the "
-        f"{facts.origin.rpartition('/')[2]} log."
+        f"{log_name(facts.origin)} log."
     )
     return Section("Access to records", [Paragraph(text(intro), style("body")), data_table(columns, rows)])
 
@@ -99,7 +99,6 @@ def signature_outline(macro: CallerMacro) -> None:
 
 
 def _checkpoint(point: Checkpoint) -> Flowable:
-    name = point.origin.rpartition("/")[2].capitalize()
     lines = "<br/>".join(mono(line, per_line=92) for line in point.note.splitlines())
     facts = [
         Particular("Log", point.origin),
@@ -108,7 +107,7 @@ def _checkpoint(point: Checkpoint) -> Flowable:
     ]
     return KeepTogether(
         [
-            Paragraph(text(f"{name} log"), style("h2")),
+            Paragraph(text(f"{log_name(point.origin).capitalize()} log"), style("h2")),
             particulars(facts),
             panel([Paragraph(lines, style("code"))]),
         ]
@@ -124,6 +123,7 @@ def _proofs(proofs: tuple[EntryProof, ...]) -> Flowable:
         Column("Tree size", 16, number=True),
     )
     rows = [
-        (p.origin.rpartition("/")[2], p.type, moment(p.at), count(p.index), count(p.size)) for p in proofs
+        (log_name(proof.origin), proof.type, moment(proof.at), count(proof.index), count(proof.size))
+        for proof in proofs
     ]
     return data_table(columns, rows)
