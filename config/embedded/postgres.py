@@ -22,6 +22,8 @@ from config.embedded.processes import running, spawn, wait_until
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
+# Of postmaster.pid, counted from 0.
+_STATUS_LINE = 7
 
 
 def _program(name: str) -> str:
@@ -89,7 +91,7 @@ class Postgres:
 
         def settled() -> bool:
             nonlocal answered
-            answered = self._answers(installation)
+            answered = self._says_ready(pid) and self._answers(installation)
             return answered or running(pid) is None
 
         if not wait_until(settled, seconds=_START_SECONDS):
@@ -160,11 +162,20 @@ class Postgres:
     def _pid_file(self) -> Path:
         return self.data / "postmaster.pid"
 
-    def _recorded_pid(self) -> int:
+    def _pid_file_lines(self) -> list[str]:
         try:
-            return int(self._pid_file.read_text(encoding="utf-8").split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
-            return 0
+            return [line.strip() for line in self._pid_file.read_text(encoding="utf-8").splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def _recorded_pid(self) -> int:
+        first, *_ = *self._pid_file_lines(), ""
+        return int(first) if first.isdecimal() else 0
+
+    def _says_ready(self, pid: int) -> bool:
+        """Tell whether our server holds its port: until then, whatever answers there may be another's."""
+        lines = self._pid_file_lines()
+        return lines[:1] == [str(pid)] and lines[_STATUS_LINE:] == ["ready"]
 
     def _postmaster(self) -> psutil.Process | None:
         """Find this cluster's server: the recorded process, if it was started on our data folder."""

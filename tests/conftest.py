@@ -1,0 +1,209 @@
+"""What many tests share: a real PostgreSQL with a database of one's own, the whole product, a browser.
+
+Each test process takes a folder ``var/test/N`` of its own for its servers and keeps it locked while it lives:
+any number of them run at once and none meets another's data.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from pytest_django.plugin import DjangoDbBlocker
+
+from config.embedded import CHECKOUT, EmbeddedServices
+from config.stack import Stack
+
+TESTS = Path(__file__).parent
+# These start faster without Django, and prove that what they test does not need it.
+DJANGO_FREE = ("architecture", "config", "explain", "modelnotary", "reports")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@cache
+def services() -> EmbeddedServices:
+    """This test process's own services, not yet started."""
+    for number in count():
+        home = CHECKOUT / "var" / "test" / str(number)
+        home.mkdir(parents=True, exist_ok=True)
+        lock = os.open(home / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        # The lock is never closed: it goes when the process does, however it ends.
+        return EmbeddedServices(home)
+    raise AssertionError("unreachable")
+
+
+@cache
+def django_ready() -> None:
+    os.environ.update(services().environment(), DJANGO_SETTINGS_MODULE="config.settings")
+    import django
+
+    django.setup()
+
+
+def pytest_pycollect_makemodule(module_path: Path) -> None:
+    if module_path.relative_to(TESTS).parts[0] not in DJANGO_FREE:
+        django_ready()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one xdist worker what shares expensive fixtures."""
+    for item in items:
+        group = "stack" if item.get_closest_marker("stack") else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database that no other test module sees. What tests write is committed and stays.
+
+    Attributes:
+        name: Its name.
+        environment: Variables for child processes that are to work on it.
+        superuser_url: Address for a role that no process of the product has.
+    """
+
+    name: str
+    environment: dict[str, str]
+    superuser_url: str
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedServices]:
+    """Running servers without Django."""
+    services().start()
+    yield services()
+    services().stop()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: EmbeddedServices) -> str:
+    """Name of a database with all migrations applied; kept between runs until they change."""
+    name = f"template_{_schema_digest()}"
+    with psycopg.connect(cluster.superuser_url("postgres"), autocommit=True) as connection:
+        kept = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for leftover in kept - {name, "postgres", "template0", "template1", "modelnotary"}:
+            cluster.drop_database(leftover)
+        if name not in kept:
+            cluster.create_database("unfinished")
+            _migrate(cluster.environment("unfinished"))
+            connection.execute(sql.SQL("ALTER DATABASE unfinished RENAME TO {}").format(sql.Identifier(name)))
+    return name
+
+
+@pytest.fixture(scope="module")
+def database(
+    cluster: EmbeddedServices,
+    template: str,
+    django_db_blocker: DjangoDbBlocker,
+    request: pytest.FixtureRequest,
+) -> Iterator[Database]:
+    """A database of this test module's own, to which Django is connected."""
+    django_ready()
+    name = f"test_{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}"
+    cluster.create_database(name, template)
+    environment = cluster.environment(name)
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        _connect_django(patch, name, environment)
+        yield Database(name, environment, cluster.superuser_url(name))
+        _disconnect_django()
+    cluster.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole product, all processes running, on an empty database of its own."""
+    home = services().home / "stack"
+    running = Stack(home, say=lambda _line: None)
+    running.down()
+    shutil.rmtree(home)
+    running.up()
+    yield running
+    running.down()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of an installed browser. With REQUIRE_BROWSER=1 its absence is a failure, else a skip."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    reason = f"NO BROWSER: none of {', '.join(BROWSERS)} found, so no page is tested (apt install chromium)"
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _schema_digest() -> str:
+    """Digest of all that decides what a migrated database holds."""
+    rooms = [
+        path
+        for app in ("audit", "governance", "explain", "reports")
+        for path in _schema_files(CHECKOUT / app)
+    ]
+    digest = hashlib.sha256()
+    for path in (CHECKOUT / "requirements.lock", CHECKOUT / "config" / "settings.py", *sorted(rooms)):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _schema_files(app: Path) -> list[Path]:
+    files = [
+        path for room in ("migrations", "models") for path in (app / room).rglob("*") if path.suffix != ".pyc"
+    ]
+    return [path for path in (*files, app / "models.py") if path.is_file()]
+
+
+def _migrate(environment: dict[str, str]) -> None:
+    for name in ("migrate", "roles_apply"):
+        subprocess.run(
+            [sys.executable, "manage.py", name],
+            cwd=CHECKOUT,
+            env=os.environ | environment | {"DJANGO_DATABASE_ROLE": "migrator"},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
+
+def _connect_django(patch: pytest.MonkeyPatch, name: str, environment: dict[str, str]) -> None:
+    from django.conf import settings
+    from django.db import connections
+
+    _disconnect_django()
+    for variable, value in environment.items():
+        patch.setenv(variable, value)
+        if variable in settings.ROLE_DATABASE_URLS:
+            patch.setitem(settings.ROLE_DATABASE_URLS, variable, value)
+    for alias in connections:
+        patch.setitem(connections.settings[alias], "NAME", name)
+        # The ports may have moved since the settings were read.
+        patch.setitem(connections.settings[alias], "PORT", _port(environment))
+
+
+def _port(environment: dict[str, str]) -> int:
+    from urllib.parse import urlsplit
+
+    port = urlsplit(environment["DATABASE_URL"]).port
+    assert port is not None
+    return port
+
+
+def _disconnect_django() -> None:
+    from django.db import connections
+
+    connections.close_all()
