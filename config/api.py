@@ -1,0 +1,141 @@
+"""Errors as RFC 9457 problem details, whatever raised them."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from audit.errors import NotSequencedError, UnknownEntryError
+from governance import errors as governance
+from governance.policy.errors import PolicyError
+from modelnotary.errors import ModelNotaryError
+from modelnotary.formats import UnsafeFormatError
+from modelnotary.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+
+# The first class that fits decides. What is not listed is a fault of ours: 500.
+_STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
+    (governance.UnknownRecordError, HTTPStatus.NOT_FOUND),
+    (governance.UnknownArtifactError, HTTPStatus.NOT_FOUND),
+    (UnknownEntryError, HTTPStatus.NOT_FOUND),
+    (NotSequencedError, HTTPStatus.CONFLICT),
+    (governance.ConflictError, HTTPStatus.CONFLICT),
+    (governance.GateDeniedError, HTTPStatus.CONFLICT),
+    (governance.StaleEvidenceError, HTTPStatus.CONFLICT),
+    (governance.SeparationOfDutiesError, HTTPStatus.FORBIDDEN),
+    (governance.HumanRequiredError, HTTPStatus.FORBIDDEN),
+    (governance.ReauthenticationError, HTTPStatus.FORBIDDEN),
+    (PolicyError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (governance.GovernanceError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (UnsafeFormatError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ModelNotaryError, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+_DRF_CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
+    (exceptions.ValidationError, "validation-failed"),
+    (exceptions.ParseError, "malformed-json"),
+    (exceptions.NotAuthenticated, "not-authenticated"),
+    (exceptions.AuthenticationFailed, "token-invalid"),
+    (exceptions.NotFound, "not-found"),
+    (exceptions.MethodNotAllowed, "method-not-allowed"),
+    (exceptions.UnsupportedMediaType, "unsupported-media-type"),
+    (exceptions.NotAcceptable, "not-acceptable"),
+    (exceptions.Throttled, "quota-exceeded"),
+)
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response:
+    """Give the problem document for an exception of a view: DRF's EXCEPTION_HANDLER."""
+    set_rollback()
+    request = context["request"]._request  # noqa: SLF001 - DRF keeps Django's request there
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    if isinstance(error, DjangoPermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, ModelNotaryError):
+        return _answer(_own_status(error), _own_problem(request, error))
+    if isinstance(error, exceptions.APIException):
+        response = _answer(error.status_code, _drf_problem(request, error))
+        if header := getattr(error, "auth_header", None):
+            response["WWW-Authenticate"] = header
+        return response
+    body = _unexpected(request, error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, body)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Answer for an address that nothing serves."""
+    body = _problem(request, HTTPStatus.NOT_FOUND, "not-found", f"nothing is served at {request.path}")
+    return JsonResponse(body, status=HTTPStatus.NOT_FOUND, content_type=PROBLEM_JSON)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer for a fault outside the API's own views."""
+    body = _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "a fault of the server; see its log")
+    return JsonResponse(body, status=HTTPStatus.INTERNAL_SERVER_ERROR, content_type=PROBLEM_JSON)
+
+
+def _answer(status: int, body: dict[str, Any]) -> Response:
+    return Response(body, status=status, content_type=PROBLEM_JSON)
+
+
+def _own_status(error: ModelNotaryError) -> HTTPStatus:
+    return next(status for kind, status in _STATUS if isinstance(error, kind))
+
+
+def _own_problem(request: HttpRequest, error: ModelNotaryError) -> dict[str, Any]:
+    body = _problem(request, _own_status(error), error.code, str(error))
+    if isinstance(error, PolicyError):
+        body["errors"] = [
+            {"pointer": item.pointer, "code": "policy-invalid", "detail": item.message} for item in error.diagnostics
+        ]
+    return body
+
+
+def _drf_problem(request: HttpRequest, error: exceptions.APIException) -> dict[str, Any]:
+    code = next((code for kind, code in _DRF_CODES if isinstance(error, kind)), error.default_code)
+    if not isinstance(error, exceptions.ValidationError):
+        return _problem(request, error.status_code, code, str(error.detail))
+    faults = list(_faults(error.detail, ""))
+    words = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults)
+    return _problem(request, error.status_code, code, words) | {"errors": faults}
+
+
+def _faults(detail: Any, pointer: str) -> list[dict[str, str]]:  # noqa: ANN401 - DRF's nested details
+    """Flatten DRF's nested details into one fault a line, each with the JSON pointer of its place."""
+    if isinstance(detail, dict):
+        return [fault for key, value in detail.items() for fault in _faults(value, _below(pointer, str(key)))]
+    if isinstance(detail, list):
+        nested = any(isinstance(item, (dict, list)) for item in detail)
+        below = [f"{pointer}/{index}" if nested else pointer for index in range(len(detail))]
+        return [fault for item, place in zip(detail, below, strict=True) for fault in _faults(item, place)]
+    return [{"pointer": pointer or "/", "code": str(getattr(detail, "code", "invalid")), "detail": str(detail)}]
+
+
+def _below(pointer: str, key: str) -> str:
+    return pointer if key == "non_field_errors" else f"{pointer}/{key}"
+
+
+def _unexpected(request: HttpRequest, error: Exception) -> dict[str, Any]:
+    body = _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "a fault of the server; see its log")
+    logger.error("unexpected, trace %s", body["trace_id"], exc_info=error)
+    return body
+
+
+def _problem(request: HttpRequest, status: int, code: str, detail: str) -> dict[str, Any]:
+    return {
+        "type": request.build_absolute_uri(f"/problems/{code}"),
+        "title": code.replace("-", " ").capitalize(),
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        "instance": request.path,
+        "trace_id": new_id("trc"),
+    }

@@ -1,0 +1,37 @@
+"""A page for each problem type, so that the `type` of a problem document leads somewhere."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from audit import errors as audit
+from governance import errors as governance
+from governance.policy.errors import PolicyError
+from modelnotary.errors import ModelNotaryError
+from modelnotary.formats import UnsafeFormatError
+
+_GENERAL = {
+    "validation-failed": "A field of the request has a wrong value. `errors` names each one by its JSON pointer.",
+    "malformed-json": "The body is not JSON, names a key twice, or holds NaN or Infinity.",
+    "not-authenticated": "The request carries no bearer token.",
+    "not-found": "Nothing is served at this address.",
+    "method-not-allowed": "The address exists and does not take this method.",
+    "unsupported-media-type": "The body has a content type that the address does not take.",
+    "not-acceptable": "The address cannot answer in the content type asked for.",
+    "insufficient-scope": "The token lacks the scope that the message names.",
+    "permission-denied": "The caller may not do this.",
+    "internal-error": "A fault of the server. Its log has the details under the trace id.",
+}
+
+
+def _own() -> dict[str, str]:
+    modules = (governance, audit)
+    classes = [item for module in modules for item in vars(module).values() if isinstance(item, type)]
+    own = [item for item in (*classes, PolicyError, UnsafeFormatError) if issubclass(item, ModelNotaryError)]
+    return {item.code: (item.__doc__ or "").strip() for item in own}
+
+
+def problem_page(_request: HttpRequest, code: str) -> HttpResponse:
+    """Say what a problem type means."""
+    words = (_own() | _GENERAL).get(code)
+    if words is None:
+        raise Http404(code)
+    return HttpResponse(f"{code}\n\n{words}\n", content_type="text/plain; charset=utf-8")

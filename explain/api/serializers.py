@@ -1,0 +1,16 @@
+"""What the assessments API takes."""
+
+from rest_framework import serializers
+
+from governance.api.serializers import DigestField, StrictSerializer
+
+
+class AssessmentInput(StrictSerializer):
+    kind = serializers.ChoiceField(choices=(("explanation", "Explanation"), ("bias", "Bias assessment")))
+    model = DigestField(help_text="Digest of the model version.")
+    dataset = DigestField(help_text="Digest of the data set version.")
+    parameters = serializers.DictField(
+        required=False,
+        default=dict,
+        help_text="For bias: label, sensitive, reference, min_group. The model version's own encoding and threshold apply.",
+    )

@@ -1,0 +1,69 @@
+"""Assessments: computed by a worker, deposited as evidence."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from governance.actors import system_actor
+from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Trust
+from governance.models import DatasetVersion, Job, ModelVersion, User
+from governance.services.evidence import evidence_deposit
+from governance.services.inventory import artifact_path, lineage_record
+from governance.services.jobs import job_create
+from governance.services.work import Clock, Progress, job_execute
+
+
+def assessment_request(  # noqa: PLR0913 - what to assess, on what, how
+    *,
+    actor: User,
+    kind: JobType,
+    version: ModelVersion,
+    dataset: DatasetVersion,
+    parameters: dict[str, Any],
+    at: datetime,
+) -> Job:
+    """Write down that an assessment is wanted; the version's own parameters (encoding, threshold) are the defaults."""
+    own = {name: version.parameters[name] for name in ("encoding", "threshold") if name in version.parameters}
+    wanted = {"dataset_version": dataset.id, "parameters": own | parameters}
+    return job_create(actor=actor, kind=kind, version=version, parameters=wanted, at=at)
+
+
+def assessment_execute(*, job_id: str, clock: Clock) -> None:
+    """Compute an assessment and deposit it as evidence, exactly once."""
+    job_execute(job_id=job_id, work=lambda job, progress: _assess(job, progress, clock), clock=clock)
+
+
+def _assess(job: Job, progress: Progress, clock: Clock) -> Callable[[], str]:
+    # Loaded by the worker alone: the libraries behind it take seconds and hundreds of megabytes.
+    from explain.assessment import bias_run, explanation_run
+
+    run = {JobType.EXPLANATION: explanation_run, JobType.BIAS: bias_run}[JobType(job.type)]
+    dataset = DatasetVersion.objects.get(pk=job.parameters["dataset_version"])
+    version = job.model_version
+    progress(0, 1, "hashing the model and the data again")
+    model_path, table_path = artifact_path(version.artifact), artifact_path(dataset.artifact)
+    measured = run(model_path, table_path, job.parameters["parameters"], progress=progress)
+    payload = measured | {"model_digest": version.digest, "dataset_digest": dataset.digest}
+
+    def make() -> str:
+        now = clock()
+        evidence = evidence_deposit(
+            producer=job.requested_by,
+            version=version,
+            kind=EvidenceType(job.type),
+            payload=payload,
+            measured=True,
+            at=now,
+            actor=system_actor("worker"),
+        )
+        lineage_record(
+            actor=job.requested_by,
+            source=(LineageKind.DATASET_VERSION, dataset.id),
+            target=(LineageKind.MODEL_VERSION, version.id),
+            role=LineageRole.EVALUATED_ON,
+            trust=Trust.MEASURED,
+            at=now,
+        )
+        return evidence.id
+
+    return make

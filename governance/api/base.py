@@ -1,0 +1,77 @@
+"""What every view of the API has in common."""
+
+from typing import Any, ClassVar, cast
+
+from django.db.models import Model as DjangoModel
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from audit.enums import AccessEvent
+from governance.api.serializers import ProblemOutput
+from governance.enums import Scope
+from governance.errors import UnknownRecordError
+from governance.models import ApiToken, User
+from governance.services.accesses import access_record
+from modelnotary.ledger.digest import Digest
+
+PROBLEM = OpenApiResponse(ProblemOutput, description="RFC 9457 problem details")
+
+
+class GovernedView(APIView):
+    """A view whose methods each name the scope they need."""
+
+    scopes: ClassVar[dict[str, Scope]] = {}
+
+    def caller(self) -> User:
+        """Give the authenticated user."""
+        return cast("User", self.request.user)
+
+    def token(self) -> ApiToken:
+        """Give the token presented."""
+        return cast("ApiToken", self.request.auth)
+
+    def viewed(self, kind: str, identity: str, digest: str | None = None) -> None:
+        """Write to the access log that the caller reads a governed record, before it is shown."""
+        access_record(
+            actor=self.caller(), event=AccessEvent.RECORD_VIEWED, kind=kind, identity=identity,
+            digest=Digest.from_text(digest) if digest else None, data={"door": "api"}, at=timezone.now(),
+        )
+
+
+def parsed(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Give the validated body, or the validated query for GET."""
+    instance = serializer(data=request.query_params.dict() if request.method == "GET" else request.data)
+    instance.is_valid(raise_exception=True)
+    return cast("dict[str, Any]", instance.validated_data)
+
+
+def found[Record: DjangoModel](records: QuerySet[Record], what: str, **lookup: Any) -> Record:  # noqa: ANN401
+    """Give the one record that fits.
+
+    Raises:
+        UnknownRecordError: There is none.
+    """
+    record = records.filter(**lookup).first()
+    if record is None:
+        raise UnknownRecordError(f"no {what} {next(iter(lookup.values()))}")
+    return record
+
+
+def operation(  # noqa: PLR0913 - the parts of an operation's description
+    name: str,
+    summary: str,
+    *,
+    takes: Any = None,  # noqa: ANN401 - a serializer class or OpenAPI type
+    query: Any = None,  # noqa: ANN401
+    gives: dict[Any, Any],
+    problems: tuple[int, ...] = (),
+) -> Any:  # noqa: ANN401 - a decorator
+    """Describe an operation for the OpenAPI document; every one may answer 401 and 403 too."""
+    return extend_schema(
+        operation_id=name, summary=summary, request=takes, parameters=[query] if query else None,
+        responses=gives | {(code, "application/problem+json"): PROBLEM for code in (401, 403, *problems)},
+    )

@@ -1,0 +1,191 @@
+"""Systems, models, data, runs and lineage."""
+
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.api import serializers as s
+from governance.api.base import GovernedView, found, operation, parsed
+from governance.enums import LineageKind, LineageRole, Scope, Trust
+from governance.models import AiSystem, Dataset, Model
+from governance.selectors import lineage_walk, model_version_get
+from governance.services import inventory
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.errors import DigestError
+
+_CHUNK = 1024 * 1024
+
+
+class ArtifactView(GovernedView):
+    """The bytes of models and tables, under their digest."""
+
+    scopes: ClassVar = {"PUT": Scope.REGISTRY_WRITE}
+    parser_classes = ()
+
+    @operation(
+        "artifact_store", "Upload bytes under the digest that they have",
+        takes={"application/octet-stream": OpenApiTypes.BINARY}, gives={201: s.ArtifactOutput}, problems=(413, 422),
+    )
+    def put(self, request: Request, digest: str) -> Response:
+        """Stream the body to a file, hash it, and keep it."""
+        try:
+            declared = Digest.from_text(digest)
+        except DigestError as error:
+            raise ValidationError({"digest": [str(error)]}) from error
+        with tempfile.NamedTemporaryFile(dir=_upload_folder()) as received:
+            while chunk := request._request.read(_CHUNK):  # noqa: SLF001 - DRF would read it all into memory
+                received.write(chunk)
+                if received.tell() > settings.UPLOAD_LIMIT_BYTES:
+                    raise ValidationError({"body": [f"more than {settings.UPLOAD_LIMIT_BYTES} bytes"]})
+            received.flush()
+            artifact = inventory.artifact_store(
+                actor=self.caller(), file=Path(received.name), declared=declared, at=timezone.now()
+            )
+        return Response(s.ArtifactOutput(artifact).data, status=status.HTTP_201_CREATED)
+
+
+def _upload_folder() -> Path:
+    folder: Path = settings.NOTARY_HOME / "uploads"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+class SystemsView(GovernedView):
+    """AI systems."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation("system_register", "Register an AI system", takes=s.AiSystemInput, gives={201: s.AiSystemOutput}, problems=(400, 409))
+    def post(self, request: Request) -> Response:
+        """Register a system, or give the one already registered with the same particulars."""
+        caller = self.caller()
+        system = inventory.system_register(
+            actor=caller, owner=caller.owner or caller, at=timezone.now(), **parsed(s.AiSystemInput, request)
+        )
+        return Response(s.AiSystemOutput(system).data, status=status.HTTP_201_CREATED)
+
+
+class ModelsView(GovernedView):
+    """Models."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation("model_register", "Register a model", takes=s.ModelInput, gives={201: s.ModelOutput}, problems=(400, 404, 409))
+    def post(self, request: Request) -> Response:
+        """Register a model of a system."""
+        body = parsed(s.ModelInput, request)
+        system = found(AiSystem.objects.all(), "AI system", slug=body.pop("system"))
+        model = inventory.model_register(actor=self.caller(), system=system, at=timezone.now(), **body)
+        return Response(s.ModelOutput(model).data, status=status.HTTP_201_CREATED)
+
+
+class ModelVersionsView(GovernedView):
+    """Versions of a model."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation(
+        "model_version_register", "Register uploaded bytes as a model's next version",
+        takes=s.ModelVersionInput, gives={201: s.ModelVersionOutput}, problems=(400, 404, 409, 422),
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Register a version; the same bytes twice are one version."""
+        model = found(Model.objects.all(), "model", slug=slug)
+        version = inventory.model_version_register(
+            actor=self.caller(), model=model, at=timezone.now(), **parsed(s.ModelVersionInput, request)
+        )
+        return Response(s.ModelVersionOutput(version).data, status=status.HTTP_201_CREATED)
+
+
+class ModelVersionView(GovernedView):
+    """One model version."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
+
+    @operation("model_version_get", "Read a model version", gives={200: s.ModelVersionOutput}, problems=(404, 422))
+    def get(self, request: Request, digest: str) -> Response:  # noqa: ARG002 - DRF passes it
+        """Give the version of these bytes; the reading is logged."""
+        version = model_version_get(digest=Digest.from_text(digest))
+        self.viewed("model_version", version.id, version.digest)
+        return Response(s.ModelVersionOutput(version).data)
+
+
+class DatasetsView(GovernedView):
+    """Data sets."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation("dataset_register", "Register a data set", takes=s.DatasetInput, gives={201: s.DatasetOutput}, problems=(400, 409))
+    def post(self, request: Request) -> Response:
+        """Register a data set, or give the one already registered with the same particulars."""
+        dataset = inventory.dataset_register(actor=self.caller(), at=timezone.now(), **parsed(s.DatasetInput, request))
+        return Response(s.DatasetOutput(dataset).data, status=status.HTTP_201_CREATED)
+
+
+class DatasetVersionsView(GovernedView):
+    """Versions of a data set."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation(
+        "dataset_version_register", "Register uploaded bytes as a data set's next version",
+        takes=s.DatasetVersionInput, gives={201: s.DatasetVersionOutput}, problems=(400, 404, 409),
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Register a version; the same bytes twice are one version."""
+        dataset = found(Dataset.objects.all(), "data set", slug=slug)
+        version = inventory.dataset_version_register(
+            actor=self.caller(), dataset=dataset, at=timezone.now(), **parsed(s.DatasetVersionInput, request)
+        )
+        return Response(s.DatasetVersionOutput(version).data, status=status.HTTP_201_CREATED)
+
+
+class RunsView(GovernedView):
+    """Training runs."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation("run_record", "Record a training run", takes=s.RunInput, gives={201: s.RunOutput}, problems=(400, 422))
+    def post(self, request: Request) -> Response:
+        """Record a run as its author reports it."""
+        run = inventory.run_record(actor=self.caller(), at=timezone.now(), **parsed(s.RunInput, request))
+        return Response(s.RunOutput(run).data, status=status.HTTP_201_CREATED)
+
+
+class LineageView(GovernedView):
+    """Lineage steps."""
+
+    scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
+
+    @operation("lineage_record", "Record one step of lineage", takes=s.LineageInput, gives={201: s.LineageOutput}, problems=(400, 404, 409))
+    def post(self, request: Request) -> Response:
+        """Record what came of what."""
+        body = parsed(s.LineageInput, request)
+        ends = [(LineageKind(body[end]["kind"]), body[end]["id"]) for end in ("source", "target")]
+        edge = inventory.lineage_record(
+            actor=self.caller(), source=ends[0], target=ends[1], role=LineageRole(body["role"]),
+            trust=Trust.SELF_REPORTED, at=timezone.now(),
+        )
+        return Response(s.LineageOutput(edge).data, status=status.HTTP_201_CREATED)
+
+
+class ModelVersionLineageView(GovernedView):
+    """Where a model version came from, and what came of it."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
+
+    @operation("model_version_lineage", "Read the lineage of a model version", gives={200: s.LineageOutput(many=True)}, problems=(404, 422))
+    def get(self, request: Request, digest: str) -> Response:
+        """Give the steps, nearest first; `?direction=down` for what came of it."""
+        version = model_version_get(digest=Digest.from_text(digest))
+        self.viewed("model_version", version.id, version.digest)
+        steps = lineage_walk(start=version.id, upwards=request.query_params.get("direction") != "down")
+        return Response(s.LineageOutput(steps, many=True).data)

@@ -1,0 +1,353 @@
+"""What the API takes and gives."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from governance import models
+from governance.enums import EvidenceType, JobState, JobType, LineageKind, LineageRole, Role, Trust, Vote
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.errors import DigestError
+
+_ENVIRONMENT = re.compile(r"[-a-z0-9_]{1,80}", re.ASCII)
+
+
+class DigestField(serializers.CharField):
+    """`sha256:` and 64 lowercase hexadecimal digits."""
+
+    def to_internal_value(self, data: Any) -> Digest:  # type: ignore[override]  # noqa: ANN401 - a parsed value
+        """Parse the text."""
+        try:
+            return Digest.from_text(super().to_internal_value(data))
+        except DigestError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a misspelt one must not be silently ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - DRF's signature
+        """Parse, after checking the names."""
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            known = ", ".join(sorted(self.fields))
+            raise serializers.ValidationError({name: [f"unknown field; known: {known}"] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class AiSystemInput(StrictSerializer):
+    slug = serializers.SlugField(max_length=80)
+    name = serializers.CharField(max_length=200)
+    purpose = serializers.CharField()
+    decision_supported = serializers.CharField()
+    affected_persons = serializers.CharField()
+    jurisdiction = serializers.CharField(max_length=200)
+    contains_phi = serializers.BooleanField()
+
+
+class AiSystemOutput(serializers.ModelSerializer[models.AiSystem]):
+    class Meta:
+        model = models.AiSystem
+        fields = (
+            "id", "slug", "name", "purpose", "decision_supported", "affected_persons", "jurisdiction", "contains_phi",
+            "registered_at",
+        )
+
+
+class ModelInput(StrictSerializer):
+    system = serializers.SlugField(max_length=80, help_text="Slug of the AI system.")
+    slug = serializers.SlugField(max_length=80)
+    name = serializers.CharField(max_length=200)
+
+
+class ModelOutput(serializers.ModelSerializer[models.Model]):
+    system = serializers.SlugField(source="system.slug")
+
+    class Meta:
+        model = models.Model
+        fields = ("id", "slug", "name", "system", "registered_at")
+
+
+class ArtifactOutput(serializers.ModelSerializer[models.Artifact]):
+    class Meta:
+        model = models.Artifact
+        fields = ("digest", "size", "stored_at")
+
+
+class ModelVersionInput(StrictSerializer):
+    digest = DigestField()
+    code_commit = serializers.CharField(max_length=64, required=False, default="")
+    parameters = serializers.DictField(required=False, default=dict)
+    metrics = serializers.DictField(required=False, default=dict)
+
+
+class ModelVersionOutput(serializers.ModelSerializer[models.ModelVersion]):
+    model = serializers.SlugField(source="model.slug")
+    digest = serializers.CharField()
+    author = serializers.CharField(source="author.printed_name")
+
+    class Meta:
+        model = models.ModelVersion
+        fields = (
+            "id", "model", "number", "digest", "format", "code_commit", "parameters", "metrics", "author", "registered_at",
+        )
+
+
+class DatasetInput(StrictSerializer):
+    slug = serializers.SlugField(max_length=80)
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField()
+    classification = serializers.CharField(max_length=80)
+    contains_phi = serializers.BooleanField()
+
+
+class DatasetOutput(serializers.ModelSerializer[models.Dataset]):
+    class Meta:
+        model = models.Dataset
+        fields = ("id", "slug", "name", "description", "classification", "contains_phi", "registered_at")
+
+
+class DatasetVersionInput(StrictSerializer):
+    digest = DigestField()
+    row_count = serializers.IntegerField(min_value=0)
+    columns = serializers.ListField(child=serializers.CharField(max_length=200), allow_empty=False, max_length=10_000)
+
+
+class DatasetVersionOutput(serializers.ModelSerializer[models.DatasetVersion]):
+    dataset = serializers.SlugField(source="dataset.slug")
+    digest = serializers.CharField()
+
+    class Meta:
+        model = models.DatasetVersion
+        fields = ("id", "dataset", "number", "digest", "row_count", "columns", "registered_at")
+
+
+class RunInput(StrictSerializer):
+    name = serializers.CharField(max_length=200)
+    code_commit = serializers.CharField(max_length=64, required=False, default="")
+    parameters = serializers.DictField(required=False, default=dict)
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField()
+
+
+class RunOutput(serializers.ModelSerializer[models.Run]):
+    class Meta:
+        model = models.Run
+        fields = ("id", "name", "code_commit", "parameters", "started_at", "finished_at", "registered_at")
+
+
+class LineageEndInput(StrictSerializer):
+    kind = serializers.ChoiceField(choices=LineageKind.choices)
+    id = serializers.CharField(max_length=40)
+
+
+class LineageInput(StrictSerializer):
+    source = LineageEndInput()
+    target = LineageEndInput()
+    role = serializers.ChoiceField(choices=LineageRole.choices)
+
+
+class LineageOutput(serializers.Serializer[Any]):
+    source_kind = serializers.ChoiceField(choices=LineageKind.choices)
+    source_id = serializers.CharField()
+    target_kind = serializers.ChoiceField(choices=LineageKind.choices)
+    target_id = serializers.CharField()
+    role = serializers.ChoiceField(choices=LineageRole.choices)
+    trust = serializers.ChoiceField(choices=Trust.choices)
+    depth = serializers.IntegerField(required=False)
+
+
+class EvidenceInput(StrictSerializer):
+    subject = DigestField(help_text="Digest of the model version that the fact is about.")
+    type = serializers.ChoiceField(choices=EvidenceType.choices)
+    payload = serializers.DictField()
+
+
+class EvidenceOutput(serializers.ModelSerializer[models.Evidence]):
+    subject = serializers.CharField(source="subject_digest")
+    producer = serializers.CharField(source="producer.printed_name")
+
+    class Meta:
+        model = models.Evidence
+        fields = ("id", "type", "subject", "digest", "payload", "producer", "measured", "deposited_at")
+
+
+class PolicyInput(StrictSerializer):
+    document = serializers.CharField(max_length=65_536, trim_whitespace=False, help_text="The policy as YAML.")
+
+
+class PolicyVersionOutput(serializers.ModelSerializer[models.PolicyVersion]):
+    policy = serializers.SlugField(source="policy.slug")
+    environment = serializers.SlugField(source="policy.environment")
+
+    class Meta:
+        model = models.PolicyVersion
+        fields = ("id", "policy", "environment", "number", "digest", "published_at")
+
+
+class GateQuestion(StrictSerializer):
+    digest = DigestField()
+    environment = serializers.RegexField(_ENVIRONMENT, max_length=80)
+
+
+class RuleResultOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    title = serializers.CharField()
+    outcome = serializers.CharField()
+    reason_code = serializers.CharField()
+    observed = serializers.JSONField()
+    expected = serializers.CharField()
+    message = serializers.CharField()
+    evidence = serializers.ListField(child=serializers.CharField())
+    remediation = serializers.CharField()
+
+
+class DecisionOutput(serializers.ModelSerializer[models.Decision]):
+    subject = serializers.SerializerMethodField()
+    policy_version = serializers.CharField(source="policy_version_id", allow_null=True)
+    rules = RuleResultOutput(many=True)
+    approval_request = serializers.SerializerMethodField()
+    attestation_digest = serializers.CharField()
+
+    class Meta:
+        model = models.Decision
+        fields = (
+            "id", "state", "subject", "environment", "policy_version", "evidence_set_digest", "rules",
+            "approval_request", "evaluated_at", "decided_at", "expires_at", "attestation_digest",
+        )
+
+    def get_subject(self, decision: models.Decision) -> dict[str, str]:
+        """Name and digest of the model version."""
+        return {"name": str(decision.model_version), "digest": decision.model_version.digest}
+
+    def get_approval_request(self, decision: models.Decision) -> str | None:
+        """Id of the request that waits for signatures."""
+        request = models.ApprovalRequest.objects.filter(decision=decision).first()
+        return request.id if request else None
+
+
+class AssertionOutput(serializers.Serializer[Any]):
+    allowed = serializers.BooleanField()
+    reason_code = serializers.CharField()
+    message = serializers.CharField()
+    decision = serializers.CharField(source="decision.id", default=None, allow_null=True)
+    expires_at = serializers.DateTimeField(source="decision.expires_at", default=None, allow_null=True)
+
+
+class VoteInput(StrictSerializer):
+    vote = serializers.ChoiceField(choices=Vote.choices)
+    role = serializers.ChoiceField(choices=Role.choices)
+    reason = serializers.CharField(max_length=4000)
+    evidence_set_digest = DigestField()
+    password = serializers.CharField(write_only=True, max_length=200, trim_whitespace=False)
+
+
+class SignatureOutput(serializers.ModelSerializer[models.Signature]):
+    class Meta:
+        model = models.Signature
+        fields = (
+            "id", "printed_name", "role", "vote", "meaning", "reason", "method", "statement_digest", "signed_at",
+        )
+
+
+class ApprovalRequestOutput(serializers.ModelSerializer[models.ApprovalRequest]):
+    decision = DecisionOutput()
+    signatures = SignatureOutput(many=True)
+    roles = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = models.ApprovalRequest
+        fields = ("id", "state", "quorum", "roles", "decision", "signatures", "opened_at", "closed_at")
+
+
+class DeploymentOutput(serializers.ModelSerializer[models.Deployment]):
+    decision = serializers.CharField(source="decision_id")
+
+    class Meta:
+        model = models.Deployment
+        fields = ("id", "environment", "decision", "deployed_at")
+
+
+class JobProgressOutput(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    stage = serializers.CharField()
+
+
+class JobOutput(serializers.ModelSerializer[models.Job]):
+    type = serializers.ChoiceField(choices=JobType.choices)
+    state = serializers.ChoiceField(choices=JobState.choices)
+    progress = JobProgressOutput(source="*")
+    problem = serializers.DictField(allow_null=True)
+
+    class Meta:
+        model = models.Job
+        fields = ("id", "type", "state", "progress", "result", "problem", "attempts", "created_at", "finished_at")
+
+
+class AccessInput(StrictSerializer):
+    event = serializers.ChoiceField(choices=(("prediction.read", "Prediction"), ("phi.read", "Health information")))
+    at = serializers.DateTimeField()
+    person = serializers.CharField(max_length=200)
+    person_name = serializers.CharField(max_length=200)
+    patient = serializers.CharField(max_length=200, help_text="Kept out of the ledger, which commits to it.")
+    purpose = serializers.ChoiceField(choices=(
+        ("TREAT", "Treatment"), ("HPAYMT", "Payment"), ("HOPERAT", "Operations"), ("HRESCH", "Research"),
+        ("PATRQT", "At the patient's request"), ("ETREAT", "Emergency treatment"),
+    ))
+    resource = serializers.CharField(max_length=200)
+
+
+class AccessBatchInput(StrictSerializer):
+    model = DigestField()
+    accesses = AccessInput(many=True, allow_empty=False, max_length=500)
+
+
+class AccessBatchOutput(serializers.Serializer[Any]):
+    events = serializers.ListField(child=serializers.CharField())
+
+
+class EntryProofOutput(serializers.Serializer[Any]):
+    log = serializers.CharField()
+    origin = serializers.CharField()
+    index = serializers.IntegerField()
+    leaf = serializers.CharField(help_text="The entry's bytes, base64.")
+    proof = serializers.CharField(help_text="c2sp.org/tlog-proof text with the signed checkpoint.")
+
+
+class CheckpointOutput(serializers.Serializer[Any]):
+    log = serializers.CharField()
+    origin = serializers.CharField()
+    size = serializers.IntegerField()
+    note = serializers.CharField(help_text="The signed note, verbatim.")
+
+
+class ConsistencyQuestion(StrictSerializer):
+    old_size = serializers.IntegerField(min_value=1)
+    new_size = serializers.IntegerField(min_value=1)
+
+
+class ConsistencyOutput(serializers.Serializer[Any]):
+    path = serializers.ListField(child=serializers.CharField(), help_text="Hashes, base64, lowest first.")
+
+
+class WhoamiOutput(serializers.Serializer[Any]):
+    user = serializers.CharField()
+    name = serializers.CharField()
+    service = serializers.BooleanField()
+    roles = serializers.ListField(child=serializers.CharField())
+    scopes = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField()
+
+
+class ProblemOutput(serializers.Serializer[Any]):
+    type = serializers.URLField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    instance = serializers.CharField()
+    trace_id = serializers.CharField()
+    errors = serializers.ListField(child=serializers.DictField(), required=False)
+
+

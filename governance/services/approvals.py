@@ -1,0 +1,191 @@
+"""Electronic signatures under a decision (21 CFR 11.50, 11.70, 11.200)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from audit.enums import LineageEvent
+from audit.services import event_record
+from governance.actors import actor_of
+from governance.enums import ApprovalState, DecisionState, Role, Vote
+from governance.errors import (
+    ConflictError,
+    GovernanceError,
+    HumanRequiredError,
+    ReauthenticationError,
+    RejectedInputError,
+    SeparationOfDutiesError,
+    StaleEvidenceError,
+    UnknownRecordError,
+)
+from governance.models import ApprovalRequest, Evidence, ModelVersion, Signature, User
+from governance.selectors import evidence_context, evidence_set_digest
+from governance.services.decisions import decision_settle
+from governance.services.policies import policy_document
+from modelnotary.ledger.canonical import canonical_bytes
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.event import Subject
+from modelnotary.times import format_time
+
+REASON_MINIMUM = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIntent:
+    """What a person wants to sign.
+
+    Attributes:
+        vote: Approve or reject.
+        role: The role they sign in.
+        reason: Why, in their own words, at least 20 characters.
+        evidence_set_digest: Digest of the evidence that was on their screen.
+        password: Proof of who they are, given afresh for this signature; never stored.
+    """
+
+    vote: Vote
+    role: Role
+    reason: str
+    evidence_set_digest: str
+    password: str
+
+
+def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
+    """Sign or refuse a decision. A refused attempt is written to the ledger and changes nothing else.
+
+    1. The signer is a person, not a superuser, and proves it with the password, now.
+    2. Lock the request; it is still open.
+    3. The signer did not write the model, ask for the decision, produce the evidence or publish the policy.
+    4. The signer holds the role, and the policy accepts it.
+    5. The evidence is still what was on the screen.
+    6. Write the signature with its statement, and settle the decision.
+
+    Raises:
+        HumanRequiredError: A service account tries to sign.
+        SeparationOfDutiesError: Check 1 or 3 failed.
+        ReauthenticationError: The password is wrong.
+        ConflictError: The request is closed, or this person signed already.
+        StaleEvidenceError: The evidence changed.
+        RejectedInputError: No such role, or the reason is too short.
+        UnknownRecordError: No such request.
+    """
+    try:
+        with transaction.atomic():
+            return _sign(signer, request_id, intent, at)
+    except UnknownRecordError:
+        raise
+    except GovernanceError as refusal:
+        with transaction.atomic():
+            event_record(
+                event=LineageEvent.APPROVAL_REFUSED,
+                actor=actor_of(signer),
+                subject=Subject("approval_request", request_id),
+                data={"code": refusal.code, "vote": intent.vote.value},
+                at=at,
+            )
+        raise
+
+
+def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
+    _require_person(signer, intent.password)  # 1
+    request = _request_lock(request_id)  # 2
+    _require_open(request, signer)
+    _require_independent(signer, request)  # 3
+    _require_role(signer, request, intent)  # 4
+    _require_current(request, intent)  # 5
+    signature = _signature_write(signer, request, intent, at)  # 6
+    decision_settle(request=request, at=at)
+    if request.decision.state != DecisionState.PENDING:
+        approved = request.decision.state == DecisionState.PASSED
+        request.state = ApprovalState.APPROVED if approved else ApprovalState.REJECTED
+        request.closed_at = at
+        request.save(update_fields=["state", "closed_at"])
+    return signature
+
+
+def _require_person(signer: User, password: str) -> None:
+    if signer.is_service:
+        raise HumanRequiredError(f"{signer.username} is a service account; only a person can sign an approval")
+    if signer.is_superuser:
+        raise SeparationOfDutiesError("a superuser can change the rules and so cannot approve under them")
+    if not signer.check_password(password):
+        raise ReauthenticationError("the password is missing or wrong; give it afresh for each signature")
+
+
+def _request_lock(request_id: str) -> ApprovalRequest:
+    try:
+        request = ApprovalRequest.objects.select_for_update().get(pk=request_id)
+    except ApprovalRequest.DoesNotExist as error:
+        raise UnknownRecordError(f"no approval request {request_id}") from error
+    ModelVersion.objects.select_for_update().get(pk=request.decision.model_version_id)  # no evidence arrives meanwhile
+    return request
+
+
+def _require_open(request: ApprovalRequest, signer: User) -> None:
+    if request.state != ApprovalState.OPEN:
+        last = request.signatures.last()
+        by = f" by {last.printed_name} at {last.signed_at:%Y-%m-%d %H:%M} UTC" if last else ""
+        raise ConflictError(f"this request was already {request.get_state_display().lower()}{by}")
+    if request.signatures.filter(signer=signer).exists():
+        raise ConflictError(f"{signer.printed_name} has signed this request already")
+
+
+def _require_independent(signer: User, request: ApprovalRequest) -> None:
+    decision = request.decision
+    version = decision.model_version
+    producers = [item.producer for item in Evidence.objects.filter(model_version=version).select_related("producer")]
+    involved = {
+        "wrote the model version": [version.author, version.registered_by],
+        "requested the decision": [decision.requested_by],
+        "produced evidence for it": producers,
+        "published the policy": [decision.policy_version.published_by] if decision.policy_version else [],
+    }
+    for what, people in involved.items():
+        if any(signer.pk in {person.pk, person.owner_id} for person in people):
+            raise SeparationOfDutiesError(f"{signer.printed_name} {what} and so cannot approve it; ask someone else")
+
+
+def _require_role(signer: User, request: ApprovalRequest, intent: SigningIntent) -> None:
+    if intent.role not in signer.roles:
+        raise SeparationOfDutiesError(f"{signer.printed_name} does not hold the role {intent.role.label}")
+    if intent.role not in request.roles:
+        raise SeparationOfDutiesError(f"the policy accepts signatures of {', '.join(request.roles)}, not {intent.role.value}")
+    if len(intent.reason.strip()) < REASON_MINIMUM:
+        raise RejectedInputError(f"/reason must say why in at least {REASON_MINIMUM} characters")
+
+
+def _require_current(request: ApprovalRequest, intent: SigningIntent) -> None:
+    decision = request.decision
+    now = evidence_set_digest(evidence_context(decision.model_version)).text
+    if not intent.evidence_set_digest == decision.evidence_set_digest == now:
+        raise StaleEvidenceError("the evidence is not what was shown; look at the decision again, or request a new one")
+
+
+def _signature_write(signer: User, request: ApprovalRequest, intent: SigningIntent, at: datetime) -> Signature:
+    decision = request.decision
+    assert decision.policy_version is not None
+    meaning = policy_document(decision.policy_version).approvals.meaning
+    statement = canonical_bytes({
+        "format": "modelnotary-signature/v1", "decision": decision.id, "model_digest": decision.model_version.digest,
+        "environment": decision.environment, "policy_digest": decision.policy_version.digest,
+        "evidence_set_digest": decision.evidence_set_digest, "vote": intent.vote.value, "meaning": meaning,
+        "reason": intent.reason.strip(), "printed_name": signer.printed_name, "signer": signer.id,
+        "role": intent.role.value, "method": "password", "signed_at": format_time(at),
+    })
+    digest = Digest.of(statement)
+    signature = Signature.objects.create(
+        request=request, signer=signer, printed_name=signer.printed_name, role=intent.role, vote=intent.vote,
+        meaning=meaning, reason=intent.reason.strip(), method="password", statement=statement,
+        statement_digest=digest.text, signed_at=at,
+    )
+    event_record(
+        event=LineageEvent.APPROVAL_SIGNED,
+        actor=actor_of(signer),
+        subject=Subject("signature", signature.id, digest),
+        data={
+            "decision": decision.id, "request": request.id, "vote": intent.vote.value, "role": intent.role.value,
+            "meaning": meaning, "reason": signature.reason,
+        },
+        at=at,
+    )
+    return signature

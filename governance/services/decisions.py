@@ -1,0 +1,168 @@
+"""The gate's decisions: snapshot the evidence, evaluate the policy, sign the verdict."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from audit.enums import LineageEvent
+from audit.services import event_record
+from governance.actors import actor_of, system_actor
+from governance.enums import DecisionState, Vote
+from governance.models import ApprovalRequest, Decision, ModelVersion, PolicyVersion, User
+from governance.policy.document import Approvals
+from governance.policy.evaluation import Context, Outcome, ReasonCode, RuleResult, evaluate
+from governance.selectors import evidence_context, evidence_set_digest, model_version_get, policy_current
+from governance.services.attestations import decision_attest
+from governance.services.policies import policy_document
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.event import Subject
+
+APPROVALS_RULE = "APPROVALS"
+
+
+@transaction.atomic
+def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: datetime) -> Decision:
+    """Decide about an artifact for an environment; the same inputs give the same decision, not a second one.
+
+    1. Lock the model version, so that no evidence arrives while the rules look.
+    2. Take the policy in force and the set of evidence.
+    3. Give the decision already made on the same inputs, if it still stands.
+    4. Evaluate every rule.
+    5. A rule that fails or cannot be evaluated ends it: the denial is signed. Otherwise ask people to sign.
+
+    Raises:
+        UnknownArtifactError: No model version has these bytes.
+    """
+    version = model_version_get(digest=digest)
+    ModelVersion.objects.select_for_update().get(pk=version.pk)  # 1
+    policy = policy_current(environment=environment)  # 2
+    context = evidence_context(version)
+    set_digest = evidence_set_digest(context)
+    standing = _standing(version, environment, policy, set_digest, at)  # 3
+    if standing:
+        return standing
+    document = policy_document(policy) if policy else None
+    results = evaluate(document, context) if document else (_no_policy(environment),)  # 4
+    state = _state_of(results)
+    decision = Decision(
+        model_version=version, environment=environment, policy_version=policy, evidence_set_digest=set_digest.text,
+        context=context.to_json(), rules=[asdict(result) for result in results], state=state,
+        requested_by=actor, evaluated_at=at,
+    )
+    if document and state == DecisionState.PENDING:  # 5
+        _approval_open(decision, document.approvals, at)
+    else:
+        decision_issue(decision=decision, state=state, at=at)
+    return decision
+
+
+def decision_issue(*, decision: Decision, state: DecisionState, at: datetime) -> None:
+    """End a decision: fix its state, sign it, and write it to the ledger. Denials are signed too."""
+    decision.state, decision.decided_at = state, at
+    if state == DecisionState.PASSED and decision.policy_version:
+        valid = timedelta(days=policy_document(decision.policy_version).valid_days)
+        decision.expires_at = at + valid
+    signatures = _signatures(decision)
+    decision.attestation = decision_attest(decision=decision, signatures=signatures)
+    decision.attestation_digest = Digest.of(decision.attestation).text
+    decision.save()
+    event_record(
+        event=LineageEvent.DECISION_ISSUED,
+        actor=system_actor("gate"),
+        subject=Subject("decision", decision.id, Digest.from_text(decision.model_version.digest)),
+        data={
+            "model_version": decision.model_version_id,
+            "environment": decision.environment,
+            "state": state.value,
+            "attestation_digest": decision.attestation_digest,
+            "policy_version": decision.policy_version_id,
+            "evidence_set_digest": decision.evidence_set_digest,
+            "signatures": [signature.statement_digest for signature in signatures],
+        },
+        at=at,
+    )
+
+
+def _signatures(decision: Decision) -> list[Any]:
+    request = ApprovalRequest.objects.filter(decision_id=decision.pk).first()
+    return list(request.signatures.all()) if request else []
+
+
+def _standing(
+    version: ModelVersion, environment: str, policy: PolicyVersion | None, set_digest: Digest, at: datetime
+) -> Decision | None:
+    newest = Decision.objects.filter(model_version=version, environment=environment).order_by("-evaluated_at").first()
+    if newest is None or (newest.expires_at is not None and newest.expires_at <= at):
+        return None
+    same = newest.policy_version_id == (policy and policy.pk) and newest.evidence_set_digest == set_digest.text
+    return newest if same else None
+
+
+def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> None:
+    waiting = RuleResult(
+        id=APPROVALS_RULE, title=f"{approvals.quorum} signatures: {approvals.meaning}", outcome=Outcome.PENDING,
+        reason_code=ReasonCode.APPROVALS_MISSING, observed=0, expected=f">= {approvals.quorum} distinct people",
+        message=f"0 of {approvals.quorum} signatures", evidence=(), remediation="Ask the officers to sign.",
+    )
+    decision.rules = [*decision.rules, asdict(waiting)]
+    decision.save()
+    request = ApprovalRequest.objects.create(
+        decision=decision, quorum=approvals.quorum, roles=list(approvals.roles), opened_at=at
+    )
+    event_record(
+        event=LineageEvent.DECISION_REQUESTED,
+        actor=actor_of(decision.requested_by),
+        subject=Subject("decision", decision.id, Digest.from_text(decision.model_version.digest)),
+        data={
+            "environment": decision.environment, "approval_request": request.id, "quorum": approvals.quorum,
+            "evidence_set_digest": decision.evidence_set_digest, "policy_version": decision.policy_version_id,
+        },
+        at=at,
+    )
+
+
+def decision_settle(*, request: ApprovalRequest, at: datetime) -> None:
+    """Count the signatures of a locked request and end its decision when they suffice, or when one refuses."""
+    votes = [signature.vote for signature in request.signatures.all()]
+    refused = Vote.REJECT in votes
+    enough = len(votes) >= request.quorum
+    decision = request.decision
+    outcome = Outcome.FAIL if refused else Outcome.PASS if enough else Outcome.PENDING
+    reason = ReasonCode.APPROVAL_REFUSED if refused else ReasonCode.MET if enough else ReasonCode.APPROVALS_MISSING
+    words = "a signature refuses approval" if refused else f"{len(votes)} of {request.quorum} signatures"
+    decision.rules = [
+        rule | {"outcome": outcome, "reason_code": reason, "observed": len(votes), "message": words}
+        if rule["id"] == APPROVALS_RULE
+        else rule
+        for rule in decision.rules
+    ]
+    if refused or enough:
+        decision_issue(decision=decision, state=DecisionState.FAILED if refused else DecisionState.PASSED, at=at)
+    else:
+        decision.save(update_fields=["rules"])
+
+
+def decision_replay(decision: Decision) -> tuple[RuleResult, ...]:
+    """Evaluate a decision's rules again from what was stored with it."""
+    if decision.policy_version is None:
+        return (_no_policy(decision.environment),)
+    return evaluate(policy_document(decision.policy_version), Context.from_json(decision.context))
+
+
+def _state_of(results: tuple[RuleResult, ...]) -> DecisionState:
+    outcomes = {result.outcome for result in results}
+    if Outcome.ERROR in outcomes:
+        return DecisionState.ERROR
+    if Outcome.FAIL in outcomes:
+        return DecisionState.FAILED
+    return DecisionState.PENDING
+
+
+def _no_policy(environment: str) -> RuleResult:
+    return RuleResult(
+        id="POLICY", title="The environment has a policy", outcome=Outcome.FAIL, reason_code=ReasonCode.NO_POLICY,
+        observed=None, expected="a published policy", evidence=(), remediation="Publish a policy for this environment.",
+        message=f'environment "{environment}" has no policy, so nothing is allowed there',
+    )

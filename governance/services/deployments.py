@@ -1,0 +1,49 @@
+"""Recording what was put to use."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from audit.enums import LineageEvent
+from audit.services import event_record
+from governance.actors import actor_of
+from governance.enums import LineageKind, LineageRole, Trust
+from governance.errors import GateDeniedError
+from governance.models import Deployment, User
+from governance.selectors import gate_assert
+from governance.services.inventory import lineage_record
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.event import Subject
+
+
+@transaction.atomic
+def deployment_record(*, actor: User, digest: Digest, environment: str, at: datetime) -> Deployment:
+    """Record that an artifact was put to use, on the strength of the decision that allows it.
+
+    Raises:
+        UnknownArtifactError: No model version has these bytes.
+        GateDeniedError: The gate does not allow it.
+    """
+    answer = gate_assert(digest=digest, environment=environment, at=at)
+    if not answer.allowed or answer.decision is None:
+        raise GateDeniedError(f"not recorded, because the gate does not allow it: {answer.message}")
+    version = answer.decision.model_version
+    deployment = Deployment.objects.create(
+        model_version=version, environment=environment, decision=answer.decision, deployed_by=actor, deployed_at=at
+    )
+    event_record(
+        event=LineageEvent.DEPLOYMENT_RECORDED,
+        actor=actor_of(actor),
+        subject=Subject("deployment", deployment.id, digest),
+        data={"model_version": version.id, "environment": environment, "decision": answer.decision.id},
+        at=at,
+    )
+    lineage_record(
+        actor=actor,
+        source=(LineageKind.MODEL_VERSION, version.id),
+        target=(LineageKind.DEPLOYMENT, deployment.id),
+        role=LineageRole.DEPLOYED_AS,
+        trust=Trust.SELF_REPORTED,
+        at=at,
+    )
+    return deployment

@@ -1,0 +1,332 @@
+"""Registering systems, models, data and how one came from another. Each change and its ledger entry commit together."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.files import File
+from django.core.files.storage import storages
+from django.db import connection, transaction
+from django.db.models import Max
+
+from audit.enums import LineageEvent
+from audit.services import event_record
+from governance.actors import actor_of
+from governance.enums import LineageKind, LineageRole, Trust
+from governance.errors import ConflictError, DigestMismatchError, RejectedInputError, UnknownArtifactError, UnknownRecordError
+from governance.models import (
+    AiSystem,
+    Artifact,
+    Dataset,
+    DatasetVersion,
+    Deployment,
+    LineageEdge,
+    Model,
+    ModelVersion,
+    Run,
+    User,
+)
+from modelnotary.formats import ArtifactFormat, refuse_unsafe, sniff
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.event import Subject
+
+_KIND_MODELS: dict[LineageKind, Any] = {
+    LineageKind.DATASET_VERSION: DatasetVersion,
+    LineageKind.RUN: Run,
+    LineageKind.MODEL_VERSION: ModelVersion,
+    LineageKind.DEPLOYMENT: Deployment,
+}
+
+
+def artifact_store(*, actor: User, file: Path, declared: Digest, at: datetime) -> Artifact:
+    """Keep uploaded bytes under their digest; the same bytes twice are kept once.
+
+    Args:
+        actor: Who uploads.
+        file: The received bytes.
+        declared: The digest that the uploader says they have.
+        at: The moment.
+
+    Raises:
+        DigestMismatchError: The bytes have another digest.
+        UnsafeFormatError: The bytes are a format that can run code when loaded.
+    """
+    actual = Digest.of_file(file)
+    if actual != declared:
+        raise DigestMismatchError(f"the bytes received have digest {actual}, declared was {declared}; upload again")
+    refuse_unsafe(file)
+    existing = Artifact.objects.filter(pk=actual.text).first()
+    if existing:
+        return existing
+    name = f"{actual.hex[:2]}/{actual.hex}"
+    store = storages["artifacts"]
+    if not store.exists(name):
+        with file.open("rb") as source:
+            store.save(name, File(source))
+    with transaction.atomic():
+        artifact, created = Artifact.objects.get_or_create(
+            pk=actual.text,
+            defaults={"size": file.stat().st_size, "path": name, "stored_by": actor, "stored_at": at},
+        )
+        if created:
+            event_record(
+                event=LineageEvent.ARTIFACT_STORED,
+                actor=actor_of(actor),
+                subject=Subject("artifact", actual.text, actual),
+                data={"size": artifact.size},
+                at=at,
+            )
+    return artifact
+
+
+def artifact_path(artifact: Artifact) -> Path:
+    """Give the stored file, after hashing it again.
+
+    Raises:
+        DigestMismatchError: The stored bytes changed.
+    """
+    path = Path(storages["artifacts"].path(artifact.path))
+    actual = Digest.of_file(path)
+    if actual.text != artifact.digest:
+        raise DigestMismatchError(f"the stored bytes of {artifact.digest} now have digest {actual}; restore them")
+    return path
+
+
+@transaction.atomic
+def system_register(*, actor: User, owner: User, at: datetime, slug: str, **particulars: Any) -> AiSystem:  # noqa: ANN401
+    """Register an AI system, or give the one of that slug.
+
+    Raises:
+        ConflictError: The slug is registered with other particulars.
+    """
+    existing = AiSystem.objects.filter(slug=slug).first()
+    if existing:
+        return _same_or_conflict(existing, particulars)
+    system = AiSystem.objects.create(slug=slug, owner=owner, registered_at=at, **particulars)
+    event_record(
+        event=LineageEvent.SYSTEM_REGISTERED,
+        actor=actor_of(actor),
+        subject=Subject("system", system.id),
+        data={"slug": slug, "owner": owner.id, **particulars},
+        at=at,
+    )
+    return system
+
+
+@transaction.atomic
+def model_register(*, actor: User, system: AiSystem, slug: str, name: str, at: datetime) -> Model:
+    """Register a model in a system, or give the one of that slug.
+
+    Raises:
+        ConflictError: The slug belongs to another system's model.
+    """
+    existing = Model.objects.filter(slug=slug).first()
+    if existing:
+        return _same_or_conflict(existing, {"system_id": system.id, "name": name})
+    model = Model.objects.create(system=system, slug=slug, name=name, registered_at=at)
+    event_record(
+        event=LineageEvent.MODEL_REGISTERED,
+        actor=actor_of(actor),
+        subject=Subject("model", model.id),
+        data={"slug": slug, "name": name, "system": system.id},
+        at=at,
+    )
+    return model
+
+
+@transaction.atomic
+def model_version_register(  # noqa: PLR0913 - a model version has this many particulars
+    *,
+    actor: User,
+    model: Model,
+    digest: Digest,
+    code_commit: str,
+    parameters: dict[str, Any],
+    metrics: dict[str, Any],
+    at: datetime,
+) -> ModelVersion:
+    """Register uploaded bytes as the next version of a model; the same bytes twice are one version.
+
+    Raises:
+        UnknownArtifactError: No such bytes were uploaded.
+        RejectedInputError: The bytes are not a model format that can be loaded without running code.
+        ConflictError: The bytes are registered as a version of another model.
+    """
+    artifact = _artifact_get(digest)
+    existing = ModelVersion.objects.filter(artifact=artifact).first()
+    if existing:
+        return _same_or_conflict(existing, {"model_id": model.id})
+    kind = sniff(artifact_path(artifact))
+    if not kind.is_accepted:
+        accepted = ", ".join(item.value for item in ArtifactFormat if item.is_accepted)
+        raise RejectedInputError(f"{digest} is no model that can be loaded without running code; accepted: {accepted}")
+    Model.objects.select_for_update().get(pk=model.pk)  # the next number is given once
+    version = ModelVersion.objects.create(
+        model=model, number=_next_number(model.versions), artifact=artifact, format=kind.value, code_commit=code_commit,
+        parameters=parameters, metrics=metrics, author=_person_behind(actor), registered_by=actor, registered_at=at,
+    )
+    event_record(
+        event=LineageEvent.MODEL_VERSION_REGISTERED,
+        actor=actor_of(actor),
+        subject=Subject("model_version", version.id, digest),
+        data={
+            "model": model.id, "slug": model.slug, "number": version.number, "format": kind.value,
+            "author": version.author_id, "code_commit": code_commit, "parameters": parameters, "metrics": metrics,
+        },
+        at=at,
+    )
+    return version
+
+
+@transaction.atomic
+def dataset_register(*, actor: User, slug: str, at: datetime, **particulars: Any) -> Dataset:  # noqa: ANN401
+    """Register a data set, or give the one of that slug.
+
+    Raises:
+        ConflictError: The slug is registered with other particulars.
+    """
+    existing = Dataset.objects.filter(slug=slug).first()
+    if existing:
+        return _same_or_conflict(existing, particulars)
+    dataset = Dataset.objects.create(slug=slug, registered_at=at, **particulars)
+    event_record(
+        event=LineageEvent.DATASET_REGISTERED,
+        actor=actor_of(actor),
+        subject=Subject("dataset", dataset.id),
+        data={"slug": slug, **particulars},
+        at=at,
+    )
+    return dataset
+
+
+@transaction.atomic
+def dataset_version_register(
+    *, actor: User, dataset: Dataset, digest: Digest, row_count: int, columns: list[str], at: datetime
+) -> DatasetVersion:
+    """Register uploaded bytes as the next version of a data set; the same bytes twice are one version.
+
+    Raises:
+        UnknownArtifactError: No such bytes were uploaded.
+        ConflictError: The bytes are registered as a version of another data set.
+    """
+    artifact = _artifact_get(digest)
+    existing = DatasetVersion.objects.filter(artifact=artifact).first()
+    if existing:
+        return _same_or_conflict(existing, {"dataset_id": dataset.id})
+    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    version = DatasetVersion.objects.create(
+        dataset=dataset, number=_next_number(dataset.versions), artifact=artifact, row_count=row_count,
+        columns=columns, registered_by=actor, registered_at=at,
+    )
+    event_record(
+        event=LineageEvent.DATASET_VERSION_REGISTERED,
+        actor=actor_of(actor),
+        subject=Subject("dataset_version", version.id, digest),
+        data={
+            "dataset": dataset.id, "slug": dataset.slug, "number": version.number,
+            "row_count": row_count, "columns": columns,
+        },
+        at=at,
+    )
+    return version
+
+
+@transaction.atomic
+def run_record(*, actor: User, at: datetime, **particulars: Any) -> Run:  # noqa: ANN401 - the columns of Run
+    """Record a training run as its author reports it.
+
+    Raises:
+        RejectedInputError: It ended before it began.
+    """
+    if particulars["finished_at"] < particulars["started_at"]:
+        raise RejectedInputError("the run's finished_at is before its started_at")
+    run = Run.objects.create(registered_by=actor, registered_at=at, **particulars)
+    event_record(
+        event=LineageEvent.RUN_RECORDED,
+        actor=actor_of(actor),
+        subject=Subject("run", run.id),
+        data={
+            "name": run.name, "code_commit": run.code_commit, "parameters": run.parameters,
+            "started_at": run.started_at.isoformat(), "finished_at": run.finished_at.isoformat(),
+        },
+        at=at,
+    )
+    return run
+
+
+@transaction.atomic
+def lineage_record(  # noqa: PLR0913 - an edge has two ends
+    *,
+    actor: User,
+    source: tuple[LineageKind, str],
+    target: tuple[LineageKind, str],
+    role: LineageRole,
+    trust: Trust,
+    at: datetime,
+) -> LineageEdge:
+    """Record one step of lineage; the same step twice is one edge.
+
+    Raises:
+        UnknownRecordError: One end is not registered.
+        ConflictError: The step would close a circle.
+    """
+    for kind, identity in (source, target):
+        if not _KIND_MODELS[kind].objects.filter(pk=identity).exists():
+            raise UnknownRecordError(f"no {kind.label.lower()} {identity} is registered")
+    with connection.cursor() as cursor:
+        # Two steps recorded at once could close a circle that neither sees alone.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('governance.lineage'))")
+    existing = LineageEdge.objects.filter(source_id=source[1], target_id=target[1], role=role).first()
+    if existing:
+        return existing
+    if source[1] == target[1] or _reaches(target[1], source[1]):
+        raise ConflictError(f"{source[1]} already comes from {target[1]}; lineage has no circles")
+    edge = LineageEdge.objects.create(
+        source_kind=source[0], source_id=source[1], target_kind=target[0], target_id=target[1],
+        role=role, trust=trust, recorded_at=at,
+    )
+    event_record(
+        event=LineageEvent.LINEAGE_RECORDED,
+        actor=actor_of(actor),
+        subject=Subject("lineage_edge", edge.id),
+        data={
+            "source": {"kind": source[0].value, "id": source[1]}, "target": {"kind": target[0].value, "id": target[1]},
+            "role": role.value, "trust": trust.value,
+        },
+        at=at,
+    )
+    return edge
+
+
+def _reaches(start: str, goal: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE down(id) AS (SELECT %s::varchar UNION "
+            "SELECT e.target_id FROM governance_lineageedge e JOIN down d ON e.source_id = d.id) "
+            "SELECT EXISTS (SELECT FROM down WHERE id = %s)",
+            (start, goal),
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _artifact_get(digest: Digest) -> Artifact:
+    try:
+        return Artifact.objects.get(pk=digest.text)
+    except Artifact.DoesNotExist as error:
+        raise UnknownArtifactError(f"no bytes with digest {digest} were uploaded; PUT them to /api/v1/artifacts first") from error
+
+
+def _person_behind(actor: User) -> User:
+    """Give the person whose work a service account registers: its owner."""
+    return actor.owner if actor.owner is not None else actor
+
+
+def _next_number(versions: Any) -> int:  # noqa: ANN401 - a related manager of either kind of version
+    return (versions.aggregate(last=Max("number"))["last"] or 0) + 1
+
+
+def _same_or_conflict[Record: Any](existing: Record, wanted: dict[str, Any]) -> Record:
+    differing = sorted(name for name, value in wanted.items() if getattr(existing, name) != value)
+    if differing:
+        raise ConflictError(f"{existing} is already registered with another {', '.join(differing)}")
+    return existing

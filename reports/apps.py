@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ReportsConfig(AppConfig):
+    """Signed reports and evidence bundles."""
+
+    name = "reports"
