@@ -21,3 +21,15 @@ class ContentError(ReportError):
     def __init__(self, message: str, *, pointer: str = "") -> None:
         super().__init__(f"{message} (at {pointer or 'the top level'})")
         self.pointer = pointer
+
+
+class PkiError(ReportError):
+    """The report certificates or keys on disk cannot be used."""
+
+    code: ClassVar[str] = "report-pki"
+
+
+class SigningError(ReportError):
+    """A report cannot be signed."""
+
+    code: ClassVar[str] = "report-signing"
