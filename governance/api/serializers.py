@@ -38,6 +38,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 class AiSystemInput(StrictSerializer):
     slug = serializers.SlugField(max_length=80)
     name = serializers.CharField(max_length=200)
+    operator = serializers.CharField(max_length=200, help_text="The organization that uses the system.")
     purpose = serializers.CharField()
     decision_supported = serializers.CharField()
     affected_persons = serializers.CharField()
@@ -49,7 +50,7 @@ class AiSystemOutput(serializers.ModelSerializer[models.AiSystem]):
     class Meta:
         model = models.AiSystem
         fields = (
-            "id", "slug", "name", "purpose", "decision_supported", "affected_persons", "jurisdiction", "contains_phi",
+            "id", "slug", "name", "operator", "purpose", "decision_supported", "affected_persons", "jurisdiction", "contains_phi",
             "registered_at",
         )
 

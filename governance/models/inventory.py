@@ -18,6 +18,7 @@ class AiSystem(models.Model):
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "sys"), editable=False)
     slug = models.SlugField(max_length=80, unique=True)
     name = models.CharField(max_length=200)
+    operator = models.CharField(max_length=200, help_text="The organization that uses the system.")
     purpose = models.TextField()
     decision_supported = models.TextField()
     affected_persons = models.TextField()

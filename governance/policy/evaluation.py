@@ -24,6 +24,7 @@ class ReasonCode(StrEnum):
     MET = "met"
     THRESHOLD_NOT_MET = "threshold-not-met"
     EVIDENCE_MISSING = "evidence-missing"
+    VALUE_MISSING = "value-missing"
     VALUE_UNUSABLE = "value-unusable"
     EVALUATION_ERROR = "evaluation-error"
     APPROVALS_MISSING = "approvals-missing"
@@ -84,8 +85,8 @@ def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]
 
 
 def evidence_fields(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """Take from an evidence payload the fields that rules may read; absent ones stay absent."""
-    return {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if name in payload}
+    """Take from an evidence payload the fields that rules may read; a value that could not be measured is left out."""
+    return {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if payload.get(name) is not None}
 
 
 def _rule_result(rule: Rule, context: Context) -> RuleResult:
@@ -109,6 +110,9 @@ def _judge(rule: Rule, facts: dict[str, Any], evidence: tuple[str, ...]) -> Rule
     if unusable:
         words = f"{rule.title}: {unusable[0]} is {facts[unusable[0]]!r}, which is not a usable {types[unusable[0]]}"
         return _result(rule, Outcome.ERROR, ReasonCode.VALUE_UNUSABLE, None, words, evidence)
+    if rule.observed not in facts:
+        words = f"{rule.title}: the evidence gives no value for {rule.observed}, for instance because groups are too small"
+        return _result(rule, Outcome.ERROR, ReasonCode.VALUE_MISSING, None, words, evidence)
     typed = {name: float(value) if types[name] is FactType.NUMBER else value for name, value in facts.items()}
     truth, words = rule.clause.evaluate(typed)
     observed = facts.get(rule.observed)

@@ -72,5 +72,5 @@ def evidence_deposit(  # noqa: PLR0913 - a fact, whom it is about, and who says 
 
 def _require_usable(kind: EvidenceType, payload: dict[str, Any]) -> None:
     for name, expected in EVIDENCE_FACTS.get(kind.value, {}).items():
-        if name in payload and not fact_matches(payload[name], expected):
+        if payload.get(name) is not None and not fact_matches(payload[name], expected):
             raise RejectedInputError(f"/payload/{name} is {payload[name]!r}; policies read it as a {expected.value}")
