@@ -33,7 +33,7 @@ status: install ## Tell what runs
 
 .PHONY: test
 test: install ## Run the tests
-	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: install ## Check style and formatting

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from pytest_django.plugin import DjangoDbBlocker
+from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from config.embedded import CHECKOUT, EmbeddedServices
 from config.stack import Stack
@@ -48,23 +48,18 @@ def services() -> EmbeddedServices:
 
 
 @cache
-def django_ready() -> None:
+def django_ready(config: pytest.Config) -> None:
+    """Set Django up on this process's services; no query may run until a test asks for a database."""
     os.environ.update(services().environment(), DJANGO_SETTINGS_MODULE="config.settings")
     import django
 
     django.setup()
+    config.stash[blocking_manager_key].block()
 
 
-def pytest_pycollect_makemodule(module_path: Path) -> None:
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> None:
     if module_path.relative_to(TESTS).parts[0] not in DJANGO_FREE:
-        django_ready()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep on one xdist worker what shares expensive fixtures."""
-    for item in items:
-        group = "stack" if item.get_closest_marker("stack") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+        django_ready(parent.config)
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ def database(
     request: pytest.FixtureRequest,
 ) -> Iterator[Database]:
     """A database of this test module's own, to which Django is connected."""
-    django_ready()
+    django_ready(request.config)
     name = f"test_{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}"
     cluster.create_database(name, template)
     environment = cluster.environment(name)
@@ -150,11 +145,7 @@ def chromium() -> str:
 
 def _schema_digest() -> str:
     """Digest of all that decides what a migrated database holds."""
-    rooms = [
-        path
-        for app in ("audit", "governance", "explain", "reports")
-        for path in _schema_files(CHECKOUT / app)
-    ]
+    rooms = [path for app in ("audit", "governance", "explain", "reports") for path in _schema_files(CHECKOUT / app)]
     digest = hashlib.sha256()
     for path in (CHECKOUT / "requirements.lock", CHECKOUT / "config" / "settings.py", *sorted(rooms)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -162,9 +153,7 @@ def _schema_digest() -> str:
 
 
 def _schema_files(app: Path) -> list[Path]:
-    files = [
-        path for room in ("migrations", "models") for path in (app / room).rglob("*") if path.suffix != ".pyc"
-    ]
+    files = [path for room in ("migrations", "models") for path in (app / room).rglob("*") if path.suffix != ".pyc"]
     return [path for path in (*files, app / "models.py") if path.is_file()]
 
 
