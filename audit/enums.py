@@ -40,6 +40,7 @@ class LineageEvent(TextChoices):
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
     REPORT_ISSUED = "report.issued"
+    BUNDLE_ISSUED = "bundle.issued"
     USER_CREATED = "user.created"
     TOKEN_CREATED = "token.created"
     TOKEN_REVOKED = "token.revoked"

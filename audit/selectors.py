@@ -1,5 +1,6 @@
 """Reading the ledger, always as the read-only auditor role."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from audit.models import Checkpoint, Entry
 from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path
+
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,52 @@ def entry_proof(*, event_id: str) -> EntryProof:
     """
     entry = entry_get(event_id=event_id)
     checkpoint = Checkpoint.objects.filter(log=entry.log).order_by("-size").first()
-    if entry.seq is None or checkpoint is None or entry.seq >= checkpoint.size:
-        raise NotSequencedError(f"{event_id} is recorded and waits for the next signed checkpoint; ask again in a second")
+    if checkpoint is None:
+        raise NotSequencedError(f"log {entry.log} has no signed checkpoint yet; ask again in a second")
+    return entry_prove(entry=entry, checkpoint=checkpoint)
+
+
+def entry_prove(*, entry: Entry, checkpoint: Checkpoint) -> EntryProof:
+    """Prove that an entry is in a signed tree.
+
+    Raises:
+        NotSequencedError: The tree does not hold it.
+    """
+    if entry.seq is None or entry.seq >= checkpoint.size:
+        raise NotSequencedError(
+            f"{entry.event_id} is recorded and waits for the next signed checkpoint; ask again in a second"
+        )
     path = inclusion_path(entry.seq, checkpoint.size, node_reader(log=entry.log))
     proof = InclusionProof(index=entry.seq, path=tuple(path), checkpoint=checkpoint.note.encode())
     return EntryProof(
-        log=entry.log, origin=checkpoint.origin, index=entry.seq, leaf=bytes(entry.bytes), proof=proof.to_bytes().decode()
+        log=entry.log,
+        origin=checkpoint.origin,
+        index=entry.seq,
+        leaf=bytes(entry.bytes),
+        proof=proof.to_bytes().decode(),
+    )
+
+
+def checkpoint_await(*, log: str, timeout: float = 60.0) -> Checkpoint:
+    """Wait until a signed checkpoint covers everything that the log has recorded so far, and give it.
+
+    Args:
+        log: `lineage` or `access`.
+        timeout: Seconds to wait at most.
+
+    Raises:
+        NotSequencedError: The sequencer or the signer does not keep up, or does not run.
+    """
+    newest = Entry.objects.filter(log=log).order_by("-body_id").values_list("body_id", flat=True).first()
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        seq = Entry.objects.filter(body_id=newest).values_list("seq", flat=True).first()
+        checkpoint = Checkpoint.objects.filter(log=log).order_by("-size").first()
+        if checkpoint and seq is not None and checkpoint.size > seq:
+            return checkpoint
+        time.sleep(_POLL_SECONDS)
+    raise NotSequencedError(
+        f"no signed checkpoint covers log {log} after {timeout:.0f} s; do sequencer and signer run?"
     )
 
 
@@ -101,7 +144,8 @@ def chain_head(*, log: str, size: int) -> bytes:
     """Give the hash chain's link of entry `size - 1`."""
     with connections["auditor"].cursor() as cursor:
         cursor.execute(
-            "SELECT chain FROM ledger.entry JOIN ledger.log USING (log_id) WHERE name = %s AND seq = %s", (log, size - 1)
+            "SELECT chain FROM ledger.entry JOIN ledger.log USING (log_id) WHERE name = %s AND seq = %s",
+            (log, size - 1),
         )
         return bytes(cursor.fetchone()[0])
 

@@ -13,7 +13,7 @@ from governance.services.jobs import job_create
 from governance.services.work import Clock, Progress, job_execute
 
 
-def assessment_request(  # noqa: PLR0913 - what to assess, on what, how
+def assessment_request(
     *,
     actor: User,
     kind: JobType,

@@ -13,11 +13,19 @@ from governance.models import User
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Subject
+from modelnotary.times import format_time
 
 
 @transaction.atomic
 def access_record(
-    *, actor: User, event: AccessEvent, kind: str, identity: str, digest: Digest | None, data: dict[str, Any], at: datetime
+    *,
+    actor: User,
+    event: AccessEvent,
+    kind: str,
+    identity: str,
+    digest: Digest | None,
+    data: dict[str, Any],
+    at: datetime,
 ) -> None:
     """Write who looked at a governed record. Committed before the answer leaves: no record, no answer."""
     event_record(event=event, actor=actor_of(actor), subject=Subject(kind, identity, digest), data=data, at=at)
@@ -60,7 +68,9 @@ def _import(reporter: User, model_digest: Digest, access: ForeignAccess, at: dat
         actor=Actor(kind="person", id=access.person, name=access.person_name),
         subject=Subject("data_subject", commitment.text, model_digest),
         data={
-            "purpose": access.purpose, "resource": access.resource, "happened_at": access.at.isoformat(),
+            "purpose": access.purpose,
+            "resource": access.resource,
+            "happened_at": format_time(access.at),
             "reported_by": reporter.id,
         },
         at=at,

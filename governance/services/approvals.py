@@ -149,7 +149,9 @@ def _require_role(signer: User, request: ApprovalRequest, intent: SigningIntent)
     if intent.role not in signer.roles:
         raise SeparationOfDutiesError(f"{signer.printed_name} does not hold the role {intent.role.label}")
     if intent.role not in request.roles:
-        raise SeparationOfDutiesError(f"the policy accepts signatures of {', '.join(request.roles)}, not {intent.role.value}")
+        raise SeparationOfDutiesError(
+            f"the policy accepts signatures of {', '.join(request.roles)}, not {intent.role.value}"
+        )
     if len(intent.reason.strip()) < REASON_MINIMUM:
         raise RejectedInputError(f"/reason must say why in at least {REASON_MINIMUM} characters")
 
@@ -165,26 +167,49 @@ def _signature_write(signer: User, request: ApprovalRequest, intent: SigningInte
     decision = request.decision
     assert decision.policy_version is not None
     meaning = policy_document(decision.policy_version).approvals.meaning
-    statement = canonical_bytes({
-        "format": "modelnotary-signature/v1", "decision": decision.id, "model_digest": decision.model_version.digest,
-        "environment": decision.environment, "policy_digest": decision.policy_version.digest,
-        "evidence_set_digest": decision.evidence_set_digest, "vote": intent.vote.value, "meaning": meaning,
-        "reason": intent.reason.strip(), "printed_name": signer.printed_name, "signer": signer.id,
-        "role": intent.role.value, "method": "password", "signed_at": format_time(at),
-    })
+    statement = canonical_bytes(
+        {
+            "format": "modelnotary-signature/v1",
+            "decision": decision.id,
+            "model_digest": decision.model_version.digest,
+            "environment": decision.environment,
+            "policy_digest": decision.policy_version.digest,
+            "evidence_set_digest": decision.evidence_set_digest,
+            "vote": intent.vote.value,
+            "meaning": meaning,
+            "reason": intent.reason.strip(),
+            "printed_name": signer.printed_name,
+            "signer": signer.id,
+            "role": intent.role.value,
+            "method": "password",
+            "signed_at": format_time(at),
+        }
+    )
     digest = Digest.of(statement)
     signature = Signature.objects.create(
-        request=request, signer=signer, printed_name=signer.printed_name, role=intent.role, vote=intent.vote,
-        meaning=meaning, reason=intent.reason.strip(), method="password", statement=statement,
-        statement_digest=digest.text, signed_at=at,
+        request=request,
+        signer=signer,
+        printed_name=signer.printed_name,
+        role=intent.role,
+        vote=intent.vote,
+        meaning=meaning,
+        reason=intent.reason.strip(),
+        method="password",
+        statement=statement,
+        statement_digest=digest.text,
+        signed_at=at,
     )
     event_record(
         event=LineageEvent.APPROVAL_SIGNED,
         actor=actor_of(signer),
         subject=Subject("signature", signature.id, digest),
         data={
-            "decision": decision.id, "request": request.id, "vote": intent.vote.value, "role": intent.role.value,
-            "meaning": meaning, "reason": signature.reason,
+            "decision": decision.id,
+            "request": request.id,
+            "vote": intent.vote.value,
+            "role": intent.role.value,
+            "meaning": meaning,
+            "reason": signature.reason,
         },
         at=at,
     )

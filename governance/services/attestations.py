@@ -41,7 +41,8 @@ def decision_attest(*, decision: Decision, signatures: list[Signature]) -> bytes
         evidence_set=Digest.from_text(decision.evidence_set_digest),
         rules=tuple(RuleOutcome(rule["id"], rule["outcome"], rule["reason_code"]) for rule in decision.rules),
         approvals=tuple(
-            Approval(item.role, item.signer_id, item.vote, Digest.from_text(item.statement_digest)) for item in signatures
+            Approval(item.role, item.signer_id, item.vote, Digest.from_text(item.statement_digest))
+            for item in signatures
         ),
     )
     return decision_sign(statement, key_load(settings.KEYS_DIR / "decision.key"))

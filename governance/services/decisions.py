@@ -47,9 +47,15 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     results = evaluate(document, context) if document else (_no_policy(environment),)  # 4
     state = _state_of(results)
     decision = Decision(
-        model_version=version, environment=environment, policy_version=policy, evidence_set_digest=set_digest.text,
-        context=context.to_json(), rules=[asdict(result) for result in results], state=state,
-        requested_by=actor, evaluated_at=at,
+        model_version=version,
+        environment=environment,
+        policy_version=policy,
+        evidence_set_digest=set_digest.text,
+        context=context.to_json(),
+        rules=[asdict(result) for result in results],
+        state=state,
+        requested_by=actor,
+        evaluated_at=at,
     )
     if document and state == DecisionState.PENDING:  # 5
         _approval_open(decision, document.approvals, at)
@@ -102,9 +108,15 @@ def _standing(
 
 def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> None:
     waiting = RuleResult(
-        id=APPROVALS_RULE, title=f"{approvals.quorum} signatures: {approvals.meaning}", outcome=Outcome.PENDING,
-        reason_code=ReasonCode.APPROVALS_MISSING, observed=0, expected=f">= {approvals.quorum} distinct people",
-        message=f"0 of {approvals.quorum} signatures", evidence=(), remediation="Ask the officers to sign.",
+        id=APPROVALS_RULE,
+        title=f"{approvals.quorum} signatures: {approvals.meaning}",
+        outcome=Outcome.PENDING,
+        reason_code=ReasonCode.APPROVALS_MISSING,
+        observed=0,
+        expected=f">= {approvals.quorum} distinct people",
+        message=f"0 of {approvals.quorum} signatures",
+        evidence=(),
+        remediation="Ask the officers to sign.",
     )
     decision.rules = [*decision.rules, asdict(waiting)]
     decision.save()
@@ -116,8 +128,11 @@ def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> No
         actor=actor_of(decision.requested_by),
         subject=Subject("decision", decision.id, Digest.from_text(decision.model_version.digest)),
         data={
-            "environment": decision.environment, "approval_request": request.id, "quorum": approvals.quorum,
-            "evidence_set_digest": decision.evidence_set_digest, "policy_version": decision.policy_version_id,
+            "environment": decision.environment,
+            "approval_request": request.id,
+            "quorum": approvals.quorum,
+            "evidence_set_digest": decision.evidence_set_digest,
+            "policy_version": decision.policy_version_id,
         },
         at=at,
     )
@@ -162,7 +177,13 @@ def _state_of(results: tuple[RuleResult, ...]) -> DecisionState:
 
 def _no_policy(environment: str) -> RuleResult:
     return RuleResult(
-        id="POLICY", title="The environment has a policy", outcome=Outcome.FAIL, reason_code=ReasonCode.NO_POLICY,
-        observed=None, expected="a published policy", evidence=(), remediation="Publish a policy for this environment.",
+        id="POLICY",
+        title="The environment has a policy",
+        outcome=Outcome.FAIL,
+        reason_code=ReasonCode.NO_POLICY,
+        observed=None,
+        expected="a published policy",
+        evidence=(),
+        remediation="Publish a policy for this environment.",
         message=f'environment "{environment}" has no policy, so nothing is allowed there',
     )

@@ -18,7 +18,7 @@ from modelnotary.ledger.event import Actor, Subject
 
 
 @transaction.atomic
-def evidence_deposit(  # noqa: PLR0913 - a fact, whom it is about, and who says so
+def evidence_deposit(
     *,
     producer: User,
     version: ModelVersion,
@@ -44,26 +44,41 @@ def evidence_deposit(  # noqa: PLR0913 - a fact, whom it is about, and who says 
         CanonicalError: The payload has no canonical form, for instance because of a NaN.
     """
     _require_usable(kind, payload)
-    document = canonical_bytes({
-        "format": "modelnotary-evidence/v1", "type": kind.value, "subject": {"digest": version.digest},
-        "measured": measured, "payload": payload,
-    })
+    document = canonical_bytes(
+        {
+            "format": "modelnotary-evidence/v1",
+            "type": kind.value,
+            "subject": {"digest": version.digest},
+            "measured": measured,
+            "payload": payload,
+        }
+    )
     digest = Digest.of(document)
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # a decision must not look while evidence arrives
     existing = Evidence.objects.filter(model_version=version, type=kind, digest=digest.text).first()
     if existing:
         return existing
     evidence = Evidence.objects.create(
-        type=kind, model_version=version, subject_digest=version.digest, document=document, digest=digest.text,
-        payload=payload, producer=producer, measured=measured, deposited_at=at,
+        type=kind,
+        model_version=version,
+        subject_digest=version.digest,
+        document=document,
+        digest=digest.text,
+        payload=payload,
+        producer=producer,
+        measured=measured,
+        deposited_at=at,
     )
     event_record(
         event=LineageEvent.EVIDENCE_DEPOSITED,
         actor=actor or actor_of(producer),
         subject=Subject("evidence", evidence.id, digest),
         data={
-            "type": kind.value, "model_version": version.id, "model_digest": version.digest,
-            "producer": producer.id, "measured": measured,
+            "type": kind.value,
+            "model_version": version.id,
+            "model_digest": version.digest,
+            "producer": producer.id,
+            "measured": measured,
         },
         at=at,
     )

@@ -13,7 +13,13 @@ from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import LineageKind, LineageRole, Trust
-from governance.errors import ConflictError, DigestMismatchError, RejectedInputError, UnknownArtifactError, UnknownRecordError
+from governance.errors import (
+    ConflictError,
+    DigestMismatchError,
+    RejectedInputError,
+    UnknownArtifactError,
+    UnknownRecordError,
+)
 from governance.models import (
     AiSystem,
     Artifact,
@@ -29,6 +35,7 @@ from governance.models import (
 from modelnotary.formats import ArtifactFormat, refuse_unsafe, sniff
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
+from modelnotary.times import format_time
 
 _KIND_MODELS: dict[LineageKind, Any] = {
     LineageKind.DATASET_VERSION: DatasetVersion,
@@ -135,7 +142,7 @@ def model_register(*, actor: User, system: AiSystem, slug: str, name: str, at: d
 
 
 @transaction.atomic
-def model_version_register(  # noqa: PLR0913 - a model version has this many particulars
+def model_version_register(
     *,
     actor: User,
     model: Model,
@@ -162,16 +169,30 @@ def model_version_register(  # noqa: PLR0913 - a model version has this many par
         raise RejectedInputError(f"{digest} is no model that can be loaded without running code; accepted: {accepted}")
     Model.objects.select_for_update().get(pk=model.pk)  # the next number is given once
     version = ModelVersion.objects.create(
-        model=model, number=_next_number(model.versions), artifact=artifact, format=kind.value, code_commit=code_commit,
-        parameters=parameters, metrics=metrics, author=_person_behind(actor), registered_by=actor, registered_at=at,
+        model=model,
+        number=_next_number(model.versions),
+        artifact=artifact,
+        format=kind.value,
+        code_commit=code_commit,
+        parameters=parameters,
+        metrics=metrics,
+        author=_person_behind(actor),
+        registered_by=actor,
+        registered_at=at,
     )
     event_record(
         event=LineageEvent.MODEL_VERSION_REGISTERED,
         actor=actor_of(actor),
         subject=Subject("model_version", version.id, digest),
         data={
-            "model": model.id, "slug": model.slug, "number": version.number, "format": kind.value,
-            "author": version.author_id, "code_commit": code_commit, "parameters": parameters, "metrics": metrics,
+            "model": model.id,
+            "slug": model.slug,
+            "number": version.number,
+            "format": kind.value,
+            "author": version.author_id,
+            "code_commit": code_commit,
+            "parameters": parameters,
+            "metrics": metrics,
         },
         at=at,
     )
@@ -215,16 +236,24 @@ def dataset_version_register(
         return _same_or_conflict(existing, {"dataset_id": dataset.id})
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     version = DatasetVersion.objects.create(
-        dataset=dataset, number=_next_number(dataset.versions), artifact=artifact, row_count=row_count,
-        columns=columns, registered_by=actor, registered_at=at,
+        dataset=dataset,
+        number=_next_number(dataset.versions),
+        artifact=artifact,
+        row_count=row_count,
+        columns=columns,
+        registered_by=actor,
+        registered_at=at,
     )
     event_record(
         event=LineageEvent.DATASET_VERSION_REGISTERED,
         actor=actor_of(actor),
         subject=Subject("dataset_version", version.id, digest),
         data={
-            "dataset": dataset.id, "slug": dataset.slug, "number": version.number,
-            "row_count": row_count, "columns": columns,
+            "dataset": dataset.id,
+            "slug": dataset.slug,
+            "number": version.number,
+            "row_count": row_count,
+            "columns": columns,
         },
         at=at,
     )
@@ -246,8 +275,11 @@ def run_record(*, actor: User, at: datetime, **particulars: Any) -> Run:  # noqa
         actor=actor_of(actor),
         subject=Subject("run", run.id),
         data={
-            "name": run.name, "code_commit": run.code_commit, "parameters": run.parameters,
-            "started_at": run.started_at.isoformat(), "finished_at": run.finished_at.isoformat(),
+            "name": run.name,
+            "code_commit": run.code_commit,
+            "parameters": run.parameters,
+            "started_at": format_time(run.started_at),
+            "finished_at": format_time(run.finished_at),
         },
         at=at,
     )
@@ -255,7 +287,7 @@ def run_record(*, actor: User, at: datetime, **particulars: Any) -> Run:  # noqa
 
 
 @transaction.atomic
-def lineage_record(  # noqa: PLR0913 - an edge has two ends
+def lineage_record(
     *,
     actor: User,
     source: tuple[LineageKind, str],
@@ -282,16 +314,23 @@ def lineage_record(  # noqa: PLR0913 - an edge has two ends
     if source[1] == target[1] or _reaches(target[1], source[1]):
         raise ConflictError(f"{source[1]} already comes from {target[1]}; lineage has no circles")
     edge = LineageEdge.objects.create(
-        source_kind=source[0], source_id=source[1], target_kind=target[0], target_id=target[1],
-        role=role, trust=trust, recorded_at=at,
+        source_kind=source[0],
+        source_id=source[1],
+        target_kind=target[0],
+        target_id=target[1],
+        role=role,
+        trust=trust,
+        recorded_at=at,
     )
     event_record(
         event=LineageEvent.LINEAGE_RECORDED,
         actor=actor_of(actor),
         subject=Subject("lineage_edge", edge.id),
         data={
-            "source": {"kind": source[0].value, "id": source[1]}, "target": {"kind": target[0].value, "id": target[1]},
-            "role": role.value, "trust": trust.value,
+            "source": {"kind": source[0].value, "id": source[1]},
+            "target": {"kind": target[0].value, "id": target[1]},
+            "role": role.value,
+            "trust": trust.value,
         },
         at=at,
     )
@@ -313,7 +352,9 @@ def _artifact_get(digest: Digest) -> Artifact:
     try:
         return Artifact.objects.get(pk=digest.text)
     except Artifact.DoesNotExist as error:
-        raise UnknownArtifactError(f"no bytes with digest {digest} were uploaded; PUT them to /api/v1/artifacts first") from error
+        raise UnknownArtifactError(
+            f"no bytes with digest {digest} were uploaded; PUT them to /api/v1/artifacts first"
+        ) from error
 
 
 def _person_behind(actor: User) -> User:

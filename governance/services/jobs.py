@@ -26,9 +26,7 @@ _ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
 @transaction.atomic
-def job_create(
-    *, actor: User, kind: JobType, version: ModelVersion, parameters: dict[str, Any], at: datetime
-) -> Job:
+def job_create(*, actor: User, kind: JobType, version: ModelVersion, parameters: dict[str, Any], at: datetime) -> Job:
     """Write down that work is wanted. The caller sends the reminder after the commit."""
     job = Job.objects.create(
         type=kind, model_version=version, parameters=parameters, requested_by=actor, created_at=at, heartbeat_at=at
@@ -125,6 +123,4 @@ def job_cancel(*, actor: User, job_id: str, at: datetime) -> Job:
 def jobs_stalled(*, at: datetime) -> QuerySet[Job]:
     """Give the jobs whose worker died or whose reminder was lost."""
     silent_since = at - timedelta(seconds=settings.JOB_STALLED_AFTER_SECONDS)
-    return Job.objects.filter(
-        Q(state=JobState.RUNNING) | Q(state=JobState.QUEUED), heartbeat_at__lte=silent_since
-    )
+    return Job.objects.filter(Q(state=JobState.RUNNING) | Q(state=JobState.QUEUED), heartbeat_at__lte=silent_since)

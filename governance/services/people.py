@@ -19,6 +19,7 @@ from governance.enums import Role, Scope
 from governance.errors import ConflictError, HumanRequiredError, RejectedInputError, TokenError
 from governance.models import ApiToken, User
 from modelnotary.ledger.event import Actor, Subject
+from modelnotary.times import format_time
 
 TOKEN_PREFIX = "mn"  # noqa: S105 - it marks a token in a leak scanner, it is no secret
 _LAST_USED_EVERY = timedelta(minutes=1)
@@ -33,7 +34,7 @@ class NewToken:
 
 
 @transaction.atomic
-def person_create(  # noqa: PLR0913 - a person has this many particulars
+def person_create(
     *, actor: Actor, username: str, full_name: str, email: str, password: str, roles: list[Role], at: datetime
 ) -> User:
     """Create a person who can sign in and sign.
@@ -94,7 +95,7 @@ def _user_recorded(user: User, actor: Actor, at: datetime) -> None:
 
 
 @transaction.atomic
-def token_create(  # noqa: PLR0913 - a token has this many limits
+def token_create(
     *, actor: Actor, user: User, name: str, scopes: list[Scope], expires_at: datetime, at: datetime
 ) -> NewToken:
     """Make a token. Its secret is returned once; only its keyed hash is stored.
@@ -107,14 +108,20 @@ def token_create(  # noqa: PLR0913 - a token has this many limits
     pepper_id, pepper = _pepper()
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
-        key_id=key_id, pepper_id=pepper_id, digest=_digest(pepper, secret), user=user, name=name,
-        scopes=list(scopes), created_at=at, expires_at=expires_at,
+        key_id=key_id,
+        pepper_id=pepper_id,
+        digest=_digest(pepper, secret),
+        user=user,
+        name=name,
+        scopes=list(scopes),
+        created_at=at,
+        expires_at=expires_at,
     )
     event_record(
         event=LineageEvent.TOKEN_CREATED,
         actor=actor,
         subject=Subject("token", token.id),
-        data={"user": user.id, "name": name, "scopes": list(scopes), "expires_at": expires_at.isoformat()},
+        data={"user": user.id, "name": name, "scopes": list(scopes), "expires_at": format_time(expires_at)},
         at=at,
     )
     body = f"{TOKEN_PREFIX}_{key_id}_{secret}"

@@ -1,5 +1,11 @@
 """Addresses of documents."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from reports.api import views
+
+urlpatterns = [
+    path("documents", views.DocumentsView.as_view()),
+    path("documents/<str:document_id>", views.DocumentView.as_view()),
+    path("documents/<str:document_id>/content", views.DocumentContentView.as_view()),
+]

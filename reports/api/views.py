@@ -1,0 +1,101 @@
+"""Asking for documents, and downloading them."""
+
+from typing import ClassVar
+
+from django.core.files.storage import storages
+from django.http import FileResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.enums import AccessEvent
+from governance.api import serializers as s
+from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.jobs import job_accepted
+from governance.enums import Scope
+from governance.selectors import model_version_get
+from governance.services.accesses import access_record
+from governance.tasks import job_remind
+from modelnotary.ledger.digest import Digest
+from reports.api.serializers import DocumentInput, DocumentOutput
+from reports.enums import DocumentKind
+from reports.models import Document
+from reports.services import document_request
+
+DOWNLOAD_EVENTS = {
+    DocumentKind.REPORT: AccessEvent.REPORT_DOWNLOADED,
+    DocumentKind.BUNDLE: AccessEvent.BUNDLE_DOWNLOADED,
+}
+CONTENT_TYPES = {DocumentKind.REPORT: "application/pdf", DocumentKind.BUNDLE: "application/zip"}
+
+
+class DocumentsView(GovernedView):
+    """Reports and bundles."""
+
+    scopes: ClassVar = {"POST": Scope.REPORT_CREATE}
+
+    @operation(
+        "document_request",
+        "Ask for a report or a bundle",
+        takes=DocumentInput,
+        gives={202: s.JobOutput},
+        problems=(400, 404),
+    )
+    def post(self, request: Request) -> Response:
+        """Answer 202 with the job that makes it."""
+        body = parsed(DocumentInput, request)
+        job = document_request(
+            actor=self.caller(),
+            kind=DocumentKind(body["kind"]),
+            version=model_version_get(digest=body["model"]),
+            environment=body["environment"],
+            at=timezone.now(),
+        )
+        job_remind(job)
+        return job_accepted(job, request)
+
+
+class DocumentView(GovernedView):
+    """One document."""
+
+    scopes: ClassVar = {"GET": Scope.REPORT_CREATE}
+
+    @operation("document_get", "Read what a document is", gives={200: DocumentOutput}, problems=(404,))
+    def get(self, request: Request, document_id: str) -> Response:  # noqa: ARG002
+        """Give the document's digests; the reading is logged."""
+        document = found(Document.objects.select_related("model_version"), "document", pk=document_id)
+        self.viewed(document.kind, document.id, document.digest)
+        return Response(DocumentOutput(document).data)
+
+
+class DocumentContentView(GovernedView):
+    """The bytes of a document."""
+
+    scopes: ClassVar = {"GET": Scope.REPORT_CREATE}
+
+    @operation(
+        "document_download",
+        "Download a document",
+        gives={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        problems=(404,),
+    )
+    def get(self, request: Request, document_id: str) -> FileResponse:  # noqa: ARG002
+        """Give the file as issued; the download is logged before the first byte leaves."""
+        document = found(Document.objects.all(), "document", pk=document_id)
+        kind = DocumentKind(document.kind)
+        access_record(
+            actor=self.caller(),
+            event=DOWNLOAD_EVENTS[kind],
+            kind=document.kind,
+            identity=document.id,
+            digest=Digest.from_text(document.digest),
+            data={"door": "api"},
+            at=timezone.now(),
+        )
+        file = storages["artifacts"].open(document.path)
+        return FileResponse(file, as_attachment=True, filename=_filename(document), content_type=CONTENT_TYPES[kind])
+
+
+def _filename(document: Document) -> str:
+    return f"{document.id}.{'pdf' if document.kind == DocumentKind.REPORT else 'zip'}"

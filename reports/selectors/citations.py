@@ -1,0 +1,66 @@
+"""Every fact of a report names the ledger entry that it comes from; here is where the entries are looked up."""
+
+import base64
+from dataclasses import dataclass, field
+
+from audit.enums import LineageEvent, Log
+from audit.models import Checkpoint as SignedCheckpoint
+from audit.models import Entry
+from audit.selectors import entry_prove
+from modelnotary.times import format_time
+from reports.content import Checkpoint, Citation, EntryProof, Ledger
+from reports.errors import ContentError
+
+
+@dataclass
+class Citations:
+    """The entries that a report cites, all proven against the same signed checkpoints.
+
+    Args:
+        lineage: Checkpoint of the lineage log; every cited entry lies within it.
+        access: Checkpoint of the access log, if the report counts accesses.
+    """
+
+    lineage: SignedCheckpoint
+    access: SignedCheckpoint | None = None
+    _entries: dict[int, Entry] = field(default_factory=dict)
+
+    def cite(self, event: LineageEvent, identity: str, digest: str | None) -> Citation:
+        """Name the entry that recorded a fact.
+
+        Args:
+            event: The kind of event.
+            identity: Id of its subject.
+            digest: The digest that the entry names, as its subject's or in its data.
+
+        Raises:
+            ContentError: The ledger holds no such entry, or the checkpoint does not cover it.
+        """
+        entry = Entry.objects.filter(log=Log.LINEAGE, event_type=event, subject_id=identity).order_by("body_id").first()
+        if entry is None or entry.seq is None or entry.seq >= self.lineage.size:
+            raise ContentError(f"the ledger holds no entry {event.value} of {identity} within size {self.lineage.size}")
+        self._entries[entry.seq] = entry
+        return Citation(self.lineage.origin, entry.seq, entry.subject_kind, identity, digest)
+
+    def ledger(self) -> Ledger:
+        """Prove every entry cited so far."""
+        checkpoints = [_checkpoint(item) for item in (self.lineage, self.access) if item]
+        proofs = [self._proof(self._entries[index]) for index in sorted(self._entries)]
+        return Ledger(tuple(checkpoints), tuple(proofs))
+
+    def _proof(self, entry: Entry) -> EntryProof:
+        proven = entry_prove(entry=entry, checkpoint=self.lineage)
+        return EntryProof(
+            origin=proven.origin,
+            index=proven.index,
+            size=self.lineage.size,
+            type=entry.event_type,
+            at=format_time(entry.at),
+            proof=proven.proof,
+            leaf=base64.b64encode(proven.leaf).decode(),
+        )
+
+
+def _checkpoint(signed: SignedCheckpoint) -> Checkpoint:
+    root = base64.b64encode(bytes(signed.root)).decode()
+    return Checkpoint(signed.origin, signed.size, root, signed.note)
