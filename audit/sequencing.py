@@ -83,8 +83,13 @@ def _extend(
     )
 
 
-def _entries_copy(  # noqa: PLR0913, PLR0917 - three columns that run in parallel
-    connection: psycopg.Connection, log: LogRow, start: int, body_ids: list[int], leaves: list[bytes], links: list[bytes]
+def _entries_copy(  # noqa: PLR0917 - three columns that run in parallel
+    connection: psycopg.Connection,
+    log: LogRow,
+    start: int,
+    body_ids: list[int],
+    leaves: list[bytes],
+    links: list[bytes],
 ) -> None:
     statement = "COPY ledger.entry (log_id, seq, body_id, leaf, chain) FROM STDIN (FORMAT BINARY)"
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

@@ -30,7 +30,7 @@ class Recorded:
     body_id: int
 
 
-def event_record(  # noqa: PLR0913 - an event has this many parts, and each is named at the call
+def event_record(
     *,
     event: LineageEvent | AccessEvent,
     actor: Actor,
@@ -47,7 +47,9 @@ def event_record(  # noqa: PLR0913 - an event has this many parts, and each is n
         NoTransactionError: Called outside `transaction.atomic()`.
     """
     if not connection.in_atomic_block:
-        raise NoTransactionError(f"{event} was recorded outside a transaction; wrap the change and its event in atomic()")
+        raise NoTransactionError(
+            f"{event} was recorded outside a transaction; wrap the change and its event in atomic()"
+        )
     log = Log.LINEAGE if isinstance(event, LineageEvent) else Log.ACCESS
     identity = event_id or new_id("evt", at=at)
     record = Event(log=log.value, type=event.value, id=identity, at=at, actor=actor, subject=subject, data=data)

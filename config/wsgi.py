@@ -6,6 +6,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-import config.celery  # noqa: E402, F401  a task sent from a request must find the configured broker
+import config.celery  # noqa: F401  a task sent from a request must find the configured broker
 
 application = get_wsgi_application()

@@ -48,7 +48,9 @@ def evidence_context(version: ModelVersion) -> Context:
             "system.contains_phi": version.model.system.contains_phi,
         },
         evidence=tuple(
-            EvidenceFacts(id=item.id, digest=item.digest, type=item.type, fields=evidence_fields(item.type, item.payload))
+            EvidenceFacts(
+                id=item.id, digest=item.digest, type=item.type, fields=evidence_fields(item.type, item.payload)
+            )
             for item in evidence
         ),
     )

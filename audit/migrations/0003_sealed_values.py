@@ -5,75 +5,79 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('audit', '0002_logs'),
+        ("audit", "0002_logs"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Checkpoint',
+            name="Checkpoint",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('log', models.TextField()),
-                ('origin', models.TextField()),
-                ('size', models.BigIntegerField()),
-                ('root', models.BinaryField()),
-                ('note', models.TextField()),
-                ('at', models.DateTimeField()),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("log", models.TextField()),
+                ("origin", models.TextField()),
+                ("size", models.BigIntegerField()),
+                ("root", models.BinaryField()),
+                ("note", models.TextField()),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'db_table': '"ledger"."checkpoint_view"',
-                'ordering': ('-at',),
-                'managed': False,
+                "db_table": '"ledger"."checkpoint_view"',
+                "ordering": ("-at",),
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('body_id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('log', models.TextField()),
-                ('seq', models.BigIntegerField(null=True, verbose_name='index')),
-                ('event_id', models.TextField(verbose_name='event')),
-                ('event_type', models.TextField(verbose_name='type')),
-                ('at', models.DateTimeField()),
-                ('actor_id', models.TextField()),
-                ('actor_name', models.TextField(verbose_name='actor')),
-                ('subject_kind', models.TextField()),
-                ('subject_id', models.TextField(verbose_name='subject')),
-                ('subject_digest', models.TextField(null=True)),
-                ('bytes', models.BinaryField()),
-                ('leaf', models.BinaryField(null=True)),
+                ("body_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("log", models.TextField()),
+                ("seq", models.BigIntegerField(null=True, verbose_name="index")),
+                ("event_id", models.TextField(verbose_name="event")),
+                ("event_type", models.TextField(verbose_name="type")),
+                ("at", models.DateTimeField()),
+                ("actor_id", models.TextField()),
+                ("actor_name", models.TextField(verbose_name="actor")),
+                ("subject_kind", models.TextField()),
+                ("subject_id", models.TextField(verbose_name="subject")),
+                ("subject_digest", models.TextField(null=True)),
+                ("bytes", models.BinaryField()),
+                ("leaf", models.BinaryField(null=True)),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'db_table': '"ledger"."entry_view"',
-                'ordering': ('-body_id',),
-                'managed': False,
+                "verbose_name_plural": "entries",
+                "db_table": '"ledger"."entry_view"',
+                "ordering": ("-body_id",),
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='DataSubject',
+            name="DataSubject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('lookup', models.BinaryField(max_length=32, unique=True)),
-                ('wrapped_key', models.BinaryField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("lookup", models.BinaryField(max_length=32, unique=True)),
+                ("wrapped_key", models.BinaryField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SealedValue',
+            name="SealedValue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.TextField()),
-                ('name', models.TextField()),
-                ('ciphertext', models.BinaryField()),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='values', to='audit.datasubject')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("event_id", models.TextField()),
+                ("name", models.TextField()),
+                ("ciphertext", models.BinaryField()),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="values", to="audit.datasubject"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('event_id', 'name'), name='sealed_value_once')],
+                "constraints": [models.UniqueConstraint(fields=("event_id", "name"), name="sealed_value_once")],
             },
         ),
     ]

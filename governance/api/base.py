@@ -37,8 +37,13 @@ class GovernedView(APIView):
     def viewed(self, kind: str, identity: str, digest: str | None = None) -> None:
         """Write to the access log that the caller reads a governed record, before it is shown."""
         access_record(
-            actor=self.caller(), event=AccessEvent.RECORD_VIEWED, kind=kind, identity=identity,
-            digest=Digest.from_text(digest) if digest else None, data={"door": "api"}, at=timezone.now(),
+            actor=self.caller(),
+            event=AccessEvent.RECORD_VIEWED,
+            kind=kind,
+            identity=identity,
+            digest=Digest.from_text(digest) if digest else None,
+            data={"door": "api"},
+            at=timezone.now(),
         )
 
 
@@ -61,7 +66,7 @@ def found[Record: DjangoModel](records: QuerySet[Record], what: str, **lookup: A
     return record
 
 
-def operation(  # noqa: PLR0913 - the parts of an operation's description
+def operation(
     name: str,
     summary: str,
     *,
@@ -72,6 +77,9 @@ def operation(  # noqa: PLR0913 - the parts of an operation's description
 ) -> Any:  # noqa: ANN401 - a decorator
     """Describe an operation for the OpenAPI document; every one may answer 401 and 403 too."""
     return extend_schema(
-        operation_id=name, summary=summary, request=takes, parameters=[query] if query else None,
+        operation_id=name,
+        summary=summary,
+        request=takes,
+        parameters=[query] if query else None,
         responses=gives | {(code, "application/problem+json"): PROBLEM for code in (401, 403, *problems)},
     )

@@ -29,13 +29,23 @@ class EvidencesView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.EVIDENCE_WRITE}
 
-    @operation("evidence_deposit", "Deposit a fact about a model version", takes=s.EvidenceInput, gives={201: s.EvidenceOutput}, problems=(400, 404, 422))
+    @operation(
+        "evidence_deposit",
+        "Deposit a fact about a model version",
+        takes=s.EvidenceInput,
+        gives={201: s.EvidenceOutput},
+        problems=(400, 404, 422),
+    )
     def post(self, request: Request) -> Response:
         """Keep a reported fact; the same fact twice is kept once."""
         body = parsed(s.EvidenceInput, request)
         evidence = evidence_deposit(
-            producer=self.caller(), version=model_version_get(digest=body["subject"]), kind=EvidenceType(body["type"]),
-            payload=body["payload"], measured=False, at=timezone.now(),
+            producer=self.caller(),
+            version=model_version_get(digest=body["subject"]),
+            kind=EvidenceType(body["type"]),
+            payload=body["payload"],
+            measured=False,
+            at=timezone.now(),
         )
         return Response(s.EvidenceOutput(evidence).data, status=status.HTTP_201_CREATED)
 
@@ -58,7 +68,13 @@ class PoliciesView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.POLICY_PUBLISH}
 
-    @operation("policy_publish", "Publish a policy for its environment", takes=s.PolicyInput, gives={201: s.PolicyVersionOutput}, problems=(400, 409, 422))
+    @operation(
+        "policy_publish",
+        "Publish a policy for its environment",
+        takes=s.PolicyInput,
+        gives={201: s.PolicyVersionOutput},
+        problems=(400, 409, 422),
+    )
     def post(self, request: Request) -> Response:
         """Compile and publish; the same text twice is one version."""
         version = policy_publish(actor=self.caller(), at=timezone.now(), **parsed(s.PolicyInput, request))
@@ -71,8 +87,11 @@ class DecisionsView(GovernedView):
     scopes: ClassVar = {"POST": Scope.GATE_EVALUATE}
 
     @operation(
-        "decision_request", "Decide whether an artifact may go to an environment",
-        takes=s.GateQuestion, gives={201: s.DecisionOutput, 202: s.DecisionOutput}, problems=(400, 404),
+        "decision_request",
+        "Decide whether an artifact may go to an environment",
+        takes=s.GateQuestion,
+        gives={201: s.DecisionOutput, 202: s.DecisionOutput},
+        problems=(400, 404),
     )
     def post(self, request: Request) -> Response:
         """Give a final decision (201), or one that waits for signatures (202)."""
@@ -104,7 +123,12 @@ class AttestationView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.GATE_READ}
 
-    @operation("decision_attestation", "Download a decision's signed attestation", gives={(200, "application/vnd.dsse.envelope.v1+json"): OpenApiTypes.BINARY}, problems=(404, 409))
+    @operation(
+        "decision_attestation",
+        "Download a decision's signed attestation",
+        gives={(200, "application/vnd.dsse.envelope.v1+json"): OpenApiTypes.BINARY},
+        problems=(404, 409),
+    )
     def get(self, request: Request, decision_id: str) -> HttpResponse:  # noqa: ARG002
         """Give the DSSE envelope exactly as issued."""
         decision = found(Decision.objects.select_related("model_version"), "decision", pk=decision_id)
@@ -119,16 +143,26 @@ class AssertsView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.GATE_READ}
 
-    @operation("gate_assert", "Ask whether an artifact may go to an environment", query=s.GateQuestion, gives={200: s.AssertionOutput}, problems=(400, 404))
+    @operation(
+        "gate_assert",
+        "Ask whether an artifact may go to an environment",
+        query=s.GateQuestion,
+        gives={200: s.AssertionOutput},
+        problems=(400, 404),
+    )
     def get(self, request: Request) -> Response:
         """Answer `allowed: true` or `allowed: false` with the reason; anything but 200 is not an answer."""
         now = timezone.now()
         question = parsed(s.GateQuestion, request)
         answer = gate_assert(at=now, **question)
         access_record(
-            actor=self.caller(), event=AccessEvent.GATE_ASSERTED, kind="decision",
-            identity=answer.decision.id if answer.decision else "none", digest=question["digest"],
-            data={"environment": question["environment"], "allowed": answer.allowed, "reason": answer.reason_code}, at=now,
+            actor=self.caller(),
+            event=AccessEvent.GATE_ASSERTED,
+            kind="decision",
+            identity=answer.decision.id if answer.decision else "none",
+            digest=question["digest"],
+            data={"environment": question["environment"], "allowed": answer.allowed, "reason": answer.reason_code},
+            at=now,
         )
         response = Response(s.AssertionOutput(answer).data)
         response["Cache-Control"] = "no-store"
@@ -140,7 +174,9 @@ class ApprovalRequestView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.GATE_READ}
 
-    @operation("approval_request_get", "Read an approval request", gives={200: s.ApprovalRequestOutput}, problems=(404,))
+    @operation(
+        "approval_request_get", "Read an approval request", gives={200: s.ApprovalRequestOutput}, problems=(404,)
+    )
     def get(self, request: Request, request_id: str) -> Response:  # noqa: ARG002
         """Give the request with its decision and signatures; the reading is logged."""
         approval = found(ApprovalRequest.objects.select_related("decision"), "approval request", pk=request_id)
@@ -156,16 +192,27 @@ class VotesView(GovernedView):
     def check_permissions(self, request: Request) -> None:
         """Say that a person is needed before saying that a scope is: a service account can never have it."""
         if getattr(request.user, "is_service", False):
-            raise HumanRequiredError(f"{self.caller().username} is a service account; only a person can sign an approval")
+            raise HumanRequiredError(
+                f"{self.caller().username} is a service account; only a person can sign an approval"
+            )
         super().check_permissions(request)
 
-    @operation("approval_sign", "Sign or refuse a decision", takes=s.VoteInput, gives={201: s.SignatureOutput}, problems=(400, 404, 409, 422))
+    @operation(
+        "approval_sign",
+        "Sign or refuse a decision",
+        takes=s.VoteInput,
+        gives={201: s.SignatureOutput},
+        problems=(400, 404, 409, 422),
+    )
     def post(self, request: Request, request_id: str) -> Response:
         """Sign with the password given afresh."""
         body = parsed(s.VoteInput, request)
         intent = SigningIntent(
-            vote=Vote(body["vote"]), role=Role(body["role"]), reason=body["reason"],
-            evidence_set_digest=body["evidence_set_digest"].text, password=body["password"],
+            vote=Vote(body["vote"]),
+            role=Role(body["role"]),
+            reason=body["reason"],
+            evidence_set_digest=body["evidence_set_digest"].text,
+            password=body["password"],
         )
         signature = approval_sign(signer=self.caller(), request_id=request_id, intent=intent, at=timezone.now())
         return Response(s.SignatureOutput(signature).data, status=status.HTTP_201_CREATED)
@@ -176,7 +223,13 @@ class DeploymentsView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
-    @operation("deployment_record", "Record that an artifact was put to use", takes=s.GateQuestion, gives={201: s.DeploymentOutput}, problems=(400, 404, 409))
+    @operation(
+        "deployment_record",
+        "Record that an artifact was put to use",
+        takes=s.GateQuestion,
+        gives={201: s.DeploymentOutput},
+        problems=(400, 404, 409),
+    )
     def post(self, request: Request) -> Response:
         """Record it, if the gate allows it."""
         deployment = deployment_record(actor=self.caller(), at=timezone.now(), **parsed(s.GateQuestion, request))

@@ -16,7 +16,8 @@ from governance.services.jobs import job_cancel
 def job_accepted(job: Job, request: Request) -> Response:
     """Answer 202 with the job and where to look for it."""
     return Response(
-        s.JobOutput(job).data, status=202,
+        s.JobOutput(job).data,
+        status=202,
         headers={"Location": request.build_absolute_uri(f"/api/v1/jobs/{job.id}"), "Retry-After": "1"},
     )
 
@@ -49,7 +50,13 @@ class WhoamiView(GovernedView):
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """Give the user and the token's scopes."""
         user, token = self.caller(), self.token()
-        return Response({
-            "user": user.id, "name": user.printed_name, "service": user.is_service, "roles": user.roles,
-            "scopes": token.scopes, "expires_at": token.expires_at,
-        })
+        return Response(
+            {
+                "user": user.id,
+                "name": user.printed_name,
+                "service": user.is_service,
+                "roles": user.roles,
+                "scopes": token.scopes,
+                "expires_at": token.expires_at,
+            }
+        )

@@ -21,14 +21,21 @@ class EntryProofView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.AUDIT_READ}
 
-    @operation("entry_proof", "Prove that an event is in the signed log", gives={200: s.EntryProofOutput}, problems=(404, 409))
+    @operation(
+        "entry_proof", "Prove that an event is in the signed log", gives={200: s.EntryProofOutput}, problems=(404, 409)
+    )
     def get(self, request: Request, event_id: str) -> Response:  # noqa: ARG002
         """Give the entry's bytes and its inclusion proof."""
         proof = entry_proof(event_id=event_id)
-        return Response({
-            "log": proof.log, "origin": proof.origin, "index": proof.index,
-            "leaf": base64.b64encode(proof.leaf).decode(), "proof": proof.proof,
-        })
+        return Response(
+            {
+                "log": proof.log,
+                "origin": proof.origin,
+                "index": proof.index,
+                "leaf": base64.b64encode(proof.leaf).decode(),
+                "proof": proof.proof,
+            }
+        )
 
 
 class CheckpointView(GovernedView):
@@ -36,7 +43,9 @@ class CheckpointView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.AUDIT_READ}
 
-    @operation("checkpoint_latest", "Read a log's newest signed checkpoint", gives={200: s.CheckpointOutput}, problems=(404,))
+    @operation(
+        "checkpoint_latest", "Read a log's newest signed checkpoint", gives={200: s.CheckpointOutput}, problems=(404,)
+    )
     def get(self, request: Request, log: str) -> Response:  # noqa: ARG002
         """Give the signed note."""
         return Response(s.CheckpointOutput(checkpoint_latest(log=log)).data)
@@ -47,7 +56,13 @@ class ConsistencyView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.AUDIT_READ}
 
-    @operation("consistency_proof", "Prove that a log's tree begins with an older one", query=s.ConsistencyQuestion, gives={200: s.ConsistencyOutput}, problems=(400, 404, 422))
+    @operation(
+        "consistency_proof",
+        "Prove that a log's tree begins with an older one",
+        query=s.ConsistencyQuestion,
+        gives={200: s.ConsistencyOutput},
+        problems=(400, 404, 422),
+    )
     def get(self, request: Request, log: str) -> Response:
         """Give the path of RFC 6962 §2.1.2."""
         path = consistency_proof(log=log, **parsed(s.ConsistencyQuestion, request))
@@ -59,7 +74,13 @@ class AccessRecordsView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.ACCESS_WRITE}
 
-    @operation("accesses_import", "Record accesses made in another system, all or none", takes=s.AccessBatchInput, gives={201: s.AccessBatchOutput}, problems=(400,))
+    @operation(
+        "accesses_import",
+        "Record accesses made in another system, all or none",
+        takes=s.AccessBatchInput,
+        gives={201: s.AccessBatchOutput},
+        problems=(400,),
+    )
     def post(self, request: Request) -> Response:
         """Write each to the access log."""
         body = parsed(s.AccessBatchInput, request)

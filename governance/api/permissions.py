@@ -26,7 +26,7 @@ class InsufficientScope(PermissionDenied):
 class HasScope(BasePermission):
     """Closed by default: a view without a scope for the method is open to nobody."""
 
-    def has_permission(self, request: 'Request', view: 'APIView') -> bool:
+    def has_permission(self, request: "Request", view: "APIView") -> bool:
         """Check the token's scopes against the view's `scopes`, by method."""
         if not isinstance(request.auth, ApiToken):
             raise NotAuthenticated("a bearer token is needed")

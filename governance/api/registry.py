@@ -31,8 +31,11 @@ class ArtifactView(GovernedView):
     parser_classes = ()
 
     @operation(
-        "artifact_store", "Upload bytes under the digest that they have",
-        takes={"application/octet-stream": OpenApiTypes.BINARY}, gives={201: s.ArtifactOutput}, problems=(413, 422),
+        "artifact_store",
+        "Upload bytes under the digest that they have",
+        takes={"application/octet-stream": OpenApiTypes.BINARY},
+        gives={201: s.ArtifactOutput},
+        problems=(413, 422),
     )
     def put(self, request: Request, digest: str) -> Response:
         """Stream the body to a file, hash it, and keep it."""
@@ -63,7 +66,13 @@ class SystemsView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
-    @operation("system_register", "Register an AI system", takes=s.AiSystemInput, gives={201: s.AiSystemOutput}, problems=(400, 409))
+    @operation(
+        "system_register",
+        "Register an AI system",
+        takes=s.AiSystemInput,
+        gives={201: s.AiSystemOutput},
+        problems=(400, 409),
+    )
     def post(self, request: Request) -> Response:
         """Register a system, or give the one already registered with the same particulars."""
         caller = self.caller()
@@ -78,7 +87,9 @@ class ModelsView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
-    @operation("model_register", "Register a model", takes=s.ModelInput, gives={201: s.ModelOutput}, problems=(400, 404, 409))
+    @operation(
+        "model_register", "Register a model", takes=s.ModelInput, gives={201: s.ModelOutput}, problems=(400, 404, 409)
+    )
     def post(self, request: Request) -> Response:
         """Register a model of a system."""
         body = parsed(s.ModelInput, request)
@@ -93,8 +104,11 @@ class ModelVersionsView(GovernedView):
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
     @operation(
-        "model_version_register", "Register uploaded bytes as a model's next version",
-        takes=s.ModelVersionInput, gives={201: s.ModelVersionOutput}, problems=(400, 404, 409, 422),
+        "model_version_register",
+        "Register uploaded bytes as a model's next version",
+        takes=s.ModelVersionInput,
+        gives={201: s.ModelVersionOutput},
+        problems=(400, 404, 409, 422),
     )
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""
@@ -123,7 +137,13 @@ class DatasetsView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
-    @operation("dataset_register", "Register a data set", takes=s.DatasetInput, gives={201: s.DatasetOutput}, problems=(400, 409))
+    @operation(
+        "dataset_register",
+        "Register a data set",
+        takes=s.DatasetInput,
+        gives={201: s.DatasetOutput},
+        problems=(400, 409),
+    )
     def post(self, request: Request) -> Response:
         """Register a data set, or give the one already registered with the same particulars."""
         dataset = inventory.dataset_register(actor=self.caller(), at=timezone.now(), **parsed(s.DatasetInput, request))
@@ -136,8 +156,11 @@ class DatasetVersionsView(GovernedView):
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
     @operation(
-        "dataset_version_register", "Register uploaded bytes as a data set's next version",
-        takes=s.DatasetVersionInput, gives={201: s.DatasetVersionOutput}, problems=(400, 404, 409),
+        "dataset_version_register",
+        "Register uploaded bytes as a data set's next version",
+        takes=s.DatasetVersionInput,
+        gives={201: s.DatasetVersionOutput},
+        problems=(400, 404, 409),
     )
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""
@@ -165,14 +188,24 @@ class LineageView(GovernedView):
 
     scopes: ClassVar = {"POST": Scope.REGISTRY_WRITE}
 
-    @operation("lineage_record", "Record one step of lineage", takes=s.LineageInput, gives={201: s.LineageOutput}, problems=(400, 404, 409))
+    @operation(
+        "lineage_record",
+        "Record one step of lineage",
+        takes=s.LineageInput,
+        gives={201: s.LineageOutput},
+        problems=(400, 404, 409),
+    )
     def post(self, request: Request) -> Response:
         """Record what came of what."""
         body = parsed(s.LineageInput, request)
         ends = [(LineageKind(body[end]["kind"]), body[end]["id"]) for end in ("source", "target")]
         edge = inventory.lineage_record(
-            actor=self.caller(), source=ends[0], target=ends[1], role=LineageRole(body["role"]),
-            trust=Trust.SELF_REPORTED, at=timezone.now(),
+            actor=self.caller(),
+            source=ends[0],
+            target=ends[1],
+            role=LineageRole(body["role"]),
+            trust=Trust.SELF_REPORTED,
+            at=timezone.now(),
         )
         return Response(s.LineageOutput(edge).data, status=status.HTTP_201_CREATED)
 
@@ -182,7 +215,12 @@ class ModelVersionLineageView(GovernedView):
 
     scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
 
-    @operation("model_version_lineage", "Read the lineage of a model version", gives={200: s.LineageOutput(many=True)}, problems=(404, 422))
+    @operation(
+        "model_version_lineage",
+        "Read the lineage of a model version",
+        gives={200: s.LineageOutput(many=True)},
+        problems=(404, 422),
+    )
     def get(self, request: Request, digest: str) -> Response:
         """Give the steps, nearest first; `?direction=down` for what came of it."""
         version = model_version_get(digest=Digest.from_text(digest))

@@ -50,7 +50,15 @@ class AiSystemOutput(serializers.ModelSerializer[models.AiSystem]):
     class Meta:
         model = models.AiSystem
         fields = (
-            "id", "slug", "name", "operator", "purpose", "decision_supported", "affected_persons", "jurisdiction", "contains_phi",
+            "id",
+            "slug",
+            "name",
+            "operator",
+            "purpose",
+            "decision_supported",
+            "affected_persons",
+            "jurisdiction",
+            "contains_phi",
             "registered_at",
         )
 
@@ -90,7 +98,16 @@ class ModelVersionOutput(serializers.ModelSerializer[models.ModelVersion]):
     class Meta:
         model = models.ModelVersion
         fields = (
-            "id", "model", "number", "digest", "format", "code_commit", "parameters", "metrics", "author", "registered_at",
+            "id",
+            "model",
+            "number",
+            "digest",
+            "format",
+            "code_commit",
+            "parameters",
+            "metrics",
+            "author",
+            "registered_at",
         )
 
 
@@ -213,8 +230,18 @@ class DecisionOutput(serializers.ModelSerializer[models.Decision]):
     class Meta:
         model = models.Decision
         fields = (
-            "id", "state", "subject", "environment", "policy_version", "evidence_set_digest", "rules",
-            "approval_request", "evaluated_at", "decided_at", "expires_at", "attestation_digest",
+            "id",
+            "state",
+            "subject",
+            "environment",
+            "policy_version",
+            "evidence_set_digest",
+            "rules",
+            "approval_request",
+            "evaluated_at",
+            "decided_at",
+            "expires_at",
+            "attestation_digest",
         )
 
     def get_subject(self, decision: models.Decision) -> dict[str, str]:
@@ -247,7 +274,15 @@ class SignatureOutput(serializers.ModelSerializer[models.Signature]):
     class Meta:
         model = models.Signature
         fields = (
-            "id", "printed_name", "role", "vote", "meaning", "reason", "method", "statement_digest", "signed_at",
+            "id",
+            "printed_name",
+            "role",
+            "vote",
+            "meaning",
+            "reason",
+            "method",
+            "statement_digest",
+            "signed_at",
         )
 
 
@@ -292,10 +327,16 @@ class AccessInput(StrictSerializer):
     person = serializers.CharField(max_length=200)
     person_name = serializers.CharField(max_length=200)
     patient = serializers.CharField(max_length=200, help_text="Kept out of the ledger, which commits to it.")
-    purpose = serializers.ChoiceField(choices=(
-        ("TREAT", "Treatment"), ("HPAYMT", "Payment"), ("HOPERAT", "Operations"), ("HRESCH", "Research"),
-        ("PATRQT", "At the patient's request"), ("ETREAT", "Emergency treatment"),
-    ))
+    purpose = serializers.ChoiceField(
+        choices=(
+            ("TREAT", "Treatment"),
+            ("HPAYMT", "Payment"),
+            ("HOPERAT", "Operations"),
+            ("HRESCH", "Research"),
+            ("PATRQT", "At the patient's request"),
+            ("ETREAT", "Emergency treatment"),
+        )
+    )
     resource = serializers.CharField(max_length=200)
 
 
@@ -350,5 +391,3 @@ class ProblemOutput(serializers.Serializer[Any]):
     instance = serializers.CharField()
     trace_id = serializers.CharField()
     errors = serializers.ListField(child=serializers.DictField(), required=False)
-
-

@@ -14,383 +14,945 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Dataset',
+            name="Dataset",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('ds',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('description', models.TextField()),
-                ('classification', models.CharField(max_length=80)),
-                ('contains_phi', models.BooleanField(verbose_name='holds protected health information')),
-                ('registered_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("ds",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.TextField()),
+                ("classification", models.CharField(max_length=80)),
+                ("contains_phi", models.BooleanField(verbose_name="holds protected health information")),
+                ("registered_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ('slug',),
+                "ordering": ("slug",),
             },
         ),
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('pol',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('environment', models.SlugField(max_length=80, unique=True)),
-                ('created_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("pol",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                ("environment", models.SlugField(max_length=80, unique=True)),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'verbose_name_plural': 'policies',
+                "verbose_name_plural": "policies",
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('usr',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('compliance', 'Compliance officer'), ('model_risk', 'Model risk officer'), ('privacy', 'Privacy officer'), ('engineer', 'Engineer'), ('auditor', 'Auditor')], max_length=20), blank=True, default=list, size=None)),
-                ('is_service', models.BooleanField(default=False, verbose_name='service account')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('owner', models.ForeignKey(blank=True, help_text='The person who answers for a service account.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='service_accounts', to=settings.AUTH_USER_MODEL)),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("usr",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "roles",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("compliance", "Compliance officer"),
+                                ("model_risk", "Model risk officer"),
+                                ("privacy", "Privacy officer"),
+                                ("engineer", "Engineer"),
+                                ("auditor", "Auditor"),
+                            ],
+                            max_length=20,
+                        ),
+                        blank=True,
+                        default=list,
+                        size=None,
+                    ),
+                ),
+                ("is_service", models.BooleanField(default=False, verbose_name="service account")),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The person who answers for a service account.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="service_accounts",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='AiSystem',
+            name="AiSystem",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('sys',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('operator', models.CharField(help_text='The organization that uses the system.', max_length=200)),
-                ('purpose', models.TextField()),
-                ('decision_supported', models.TextField()),
-                ('affected_persons', models.TextField()),
-                ('jurisdiction', models.CharField(max_length=200)),
-                ('contains_phi', models.BooleanField(verbose_name='holds protected health information')),
-                ('registered_at', models.DateTimeField()),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='systems', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("sys",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                ("name", models.CharField(max_length=200)),
+                ("operator", models.CharField(help_text="The organization that uses the system.", max_length=200)),
+                ("purpose", models.TextField()),
+                ("decision_supported", models.TextField()),
+                ("affected_persons", models.TextField()),
+                ("jurisdiction", models.CharField(max_length=200)),
+                ("contains_phi", models.BooleanField(verbose_name="holds protected health information")),
+                ("registered_at", models.DateTimeField()),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="systems", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'AI system',
-                'ordering': ('name',),
+                "verbose_name": "AI system",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('tok',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('key_id', models.CharField(max_length=12, unique=True)),
-                ('pepper_id', models.PositiveSmallIntegerField()),
-                ('digest', models.CharField(help_text='HMAC-SHA256 of the secret under the numbered pepper.', max_length=64)),
-                ('name', models.CharField(max_length=100)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('registry:read', 'Read systems, models, data and lineage'), ('registry:write', 'Register systems, models, data, runs and deployments'), ('evidence:write', 'Deposit evidence'), ('assessment:run', 'Start explanations and bias assessments'), ('policy:publish', 'Publish policies'), ('gate:read', 'Ask the gate and read decisions'), ('gate:evaluate', 'Request decisions'), ('approval:vote', 'Sign approvals; people only'), ('report:create', 'Create and download reports and bundles'), ('audit:read', 'Read ledger entries, proofs and checkpoints'), ('access:write', 'Record accesses made in other systems')], max_length=30), size=None)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('last_used_at', models.DateTimeField(null=True)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tokens', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("tok",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("key_id", models.CharField(max_length=12, unique=True)),
+                ("pepper_id", models.PositiveSmallIntegerField()),
+                (
+                    "digest",
+                    models.CharField(help_text="HMAC-SHA256 of the secret under the numbered pepper.", max_length=64),
+                ),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("registry:read", "Read systems, models, data and lineage"),
+                                ("registry:write", "Register systems, models, data, runs and deployments"),
+                                ("evidence:write", "Deposit evidence"),
+                                ("assessment:run", "Start explanations and bias assessments"),
+                                ("policy:publish", "Publish policies"),
+                                ("gate:read", "Ask the gate and read decisions"),
+                                ("gate:evaluate", "Request decisions"),
+                                ("approval:vote", "Sign approvals; people only"),
+                                ("report:create", "Create and download reports and bundles"),
+                                ("audit:read", "Read ledger entries, proofs and checkpoints"),
+                                ("access:write", "Record accesses made in other systems"),
+                            ],
+                            max_length=30,
+                        ),
+                        size=None,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("last_used_at", models.DateTimeField(null=True)),
+                ("revoked_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="tokens", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('digest', models.CharField(max_length=71, primary_key=True, serialize=False)),
-                ('size', models.BigIntegerField()),
-                ('path', models.TextField(help_text='Name within the artifact store.')),
-                ('stored_at', models.DateTimeField()),
-                ('stored_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("digest", models.CharField(max_length=71, primary_key=True, serialize=False)),
+                ("size", models.BigIntegerField()),
+                ("path", models.TextField(help_text="Name within the artifact store.")),
+                ("stored_at", models.DateTimeField()),
+                (
+                    "stored_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DatasetVersion',
+            name="DatasetVersion",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('dv',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('row_count', models.PositiveBigIntegerField()),
-                ('columns', models.JSONField()),
-                ('registered_at', models.DateTimeField()),
-                ('artifact', models.ForeignKey(db_column='digest', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='governance.artifact')),
-                ('dataset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='governance.dataset')),
-                ('registered_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("dv",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("row_count", models.PositiveBigIntegerField()),
+                ("columns", models.JSONField()),
+                ("registered_at", models.DateTimeField()),
+                (
+                    "artifact",
+                    models.ForeignKey(
+                        db_column="digest",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="governance.artifact",
+                    ),
+                ),
+                (
+                    "dataset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="governance.dataset"
+                    ),
+                ),
+                (
+                    "registered_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-registered_at',),
+                "ordering": ("-registered_at",),
             },
         ),
         migrations.CreateModel(
-            name='Decision',
+            name="Decision",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('dec',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('environment', models.SlugField(max_length=80)),
-                ('evidence_set_digest', models.CharField(max_length=71)),
-                ('context', models.JSONField(help_text='The facts as the rules saw them; enough to evaluate again.')),
-                ('rules', models.JSONField(help_text='One result for each rule: outcome, observed, expected, reason.')),
-                ('state', models.CharField(choices=[('pending', 'Pending approval'), ('passed', 'Passed'), ('failed', 'Failed'), ('error', 'Error')], max_length=10)),
-                ('evaluated_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('attestation', models.BinaryField(help_text='The signed DSSE envelope, exactly as issued.', null=True)),
-                ('attestation_digest', models.CharField(blank=True, max_length=71)),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("dec",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("environment", models.SlugField(max_length=80)),
+                ("evidence_set_digest", models.CharField(max_length=71)),
+                ("context", models.JSONField(help_text="The facts as the rules saw them; enough to evaluate again.")),
+                ("rules", models.JSONField(help_text="One result for each rule: outcome, observed, expected, reason.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending approval"),
+                            ("passed", "Passed"),
+                            ("failed", "Failed"),
+                            ("error", "Error"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("evaluated_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                (
+                    "attestation",
+                    models.BinaryField(help_text="The signed DSSE envelope, exactly as issued.", null=True),
+                ),
+                ("attestation_digest", models.CharField(blank=True, max_length=71)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-evaluated_at',),
+                "ordering": ("-evaluated_at",),
             },
         ),
         migrations.CreateModel(
-            name='ApprovalRequest',
+            name="ApprovalRequest",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('apr',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('quorum', models.PositiveSmallIntegerField()),
-                ('roles', models.JSONField(help_text='The roles that may sign.')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='open', max_length=10)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('decision', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='approval_request', to='governance.decision')),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("apr",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("quorum", models.PositiveSmallIntegerField()),
+                ("roles", models.JSONField(help_text="The roles that may sign.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("approved", "Approved"), ("rejected", "Rejected")],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "decision",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approval_request",
+                        to="governance.decision",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-opened_at',),
+                "ordering": ("-opened_at",),
             },
         ),
         migrations.CreateModel(
-            name='LineageEdge',
+            name="LineageEdge",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('edg',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('source_kind', models.CharField(choices=[('dataset_version', 'Dataset version'), ('run', 'Training run'), ('model_version', 'Model version'), ('deployment', 'Deployment')], max_length=20)),
-                ('source_id', models.CharField(max_length=40)),
-                ('target_kind', models.CharField(choices=[('dataset_version', 'Dataset version'), ('run', 'Training run'), ('model_version', 'Model version'), ('deployment', 'Deployment')], max_length=20)),
-                ('target_id', models.CharField(max_length=40)),
-                ('role', models.CharField(choices=[('trained_on', 'Training data'), ('evaluated_on', 'Evaluation data'), ('produced', 'Produced'), ('deployed_as', 'Deployed as')], max_length=20)),
-                ('trust', models.CharField(choices=[('self_reported', 'Self-reported'), ('measured', 'Measured by the product')], max_length=20)),
-                ('recorded_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("edg",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "source_kind",
+                    models.CharField(
+                        choices=[
+                            ("dataset_version", "Dataset version"),
+                            ("run", "Training run"),
+                            ("model_version", "Model version"),
+                            ("deployment", "Deployment"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("source_id", models.CharField(max_length=40)),
+                (
+                    "target_kind",
+                    models.CharField(
+                        choices=[
+                            ("dataset_version", "Dataset version"),
+                            ("run", "Training run"),
+                            ("model_version", "Model version"),
+                            ("deployment", "Deployment"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("target_id", models.CharField(max_length=40)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("trained_on", "Training data"),
+                            ("evaluated_on", "Evaluation data"),
+                            ("produced", "Produced"),
+                            ("deployed_as", "Deployed as"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "trust",
+                    models.CharField(
+                        choices=[("self_reported", "Self-reported"), ("measured", "Measured by the product")],
+                        max_length=20,
+                    ),
+                ),
+                ("recorded_at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['target_id'], name='governance__target__5ad62d_idx'), models.Index(fields=['source_id'], name='governance__source__12267d_idx')],
-                'constraints': [models.UniqueConstraint(fields=('source_id', 'target_id', 'role'), name='lineage_edge_once'), models.CheckConstraint(condition=models.Q(('source_id', models.F('target_id')), _negated=True), name='lineage_edge_not_to_itself')],
+                "indexes": [
+                    models.Index(fields=["target_id"], name="governance__target__5ad62d_idx"),
+                    models.Index(fields=["source_id"], name="governance__source__12267d_idx"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("source_id", "target_id", "role"), name="lineage_edge_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("source_id", models.F("target_id")), _negated=True),
+                        name="lineage_edge_not_to_itself",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Model',
+            name="Model",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('mdl',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('registered_at', models.DateTimeField()),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='models', to='governance.aisystem')),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("mdl",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                ("name", models.CharField(max_length=200)),
+                ("registered_at", models.DateTimeField()),
+                (
+                    "system",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="models", to="governance.aisystem"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('slug',),
+                "ordering": ("slug",),
             },
         ),
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('mv',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('format', models.CharField(max_length=40)),
-                ('code_commit', models.CharField(blank=True, max_length=64)),
-                ('parameters', models.JSONField(default=dict, help_text='Encoding, decision threshold, training parameters.')),
-                ('metrics', models.JSONField(default=dict, help_text='As reported by the author; evidence is what a policy reads.')),
-                ('registered_at', models.DateTimeField()),
-                ('artifact', models.ForeignKey(db_column='digest', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='governance.artifact')),
-                ('author', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='authored_versions', to=settings.AUTH_USER_MODEL)),
-                ('model', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='governance.model')),
-                ('registered_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("mv",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("format", models.CharField(max_length=40)),
+                ("code_commit", models.CharField(blank=True, max_length=64)),
+                (
+                    "parameters",
+                    models.JSONField(default=dict, help_text="Encoding, decision threshold, training parameters."),
+                ),
+                (
+                    "metrics",
+                    models.JSONField(
+                        default=dict, help_text="As reported by the author; evidence is what a policy reads."
+                    ),
+                ),
+                ("registered_at", models.DateTimeField()),
+                (
+                    "artifact",
+                    models.ForeignKey(
+                        db_column="digest",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="governance.artifact",
+                    ),
+                ),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="authored_versions",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="governance.model"
+                    ),
+                ),
+                (
+                    "registered_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-registered_at',),
+                "ordering": ("-registered_at",),
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('job',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('type', models.CharField(choices=[('explanation', 'Explanation'), ('bias', 'Bias assessment'), ('report', 'Report'), ('bundle', 'Evidence bundle')], max_length=20)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
-                ('parameters', models.JSONField()),
-                ('done', models.PositiveBigIntegerField(default=0)),
-                ('total', models.PositiveBigIntegerField(default=0)),
-                ('stage', models.CharField(blank=True, max_length=100)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('result', models.CharField(blank=True, help_text='Id of what the job made.', max_length=40)),
-                ('problem', models.JSONField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('heartbeat_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='governance.modelversion')),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("job",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("explanation", "Explanation"),
+                            ("bias", "Bias assessment"),
+                            ("report", "Report"),
+                            ("bundle", "Evidence bundle"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("parameters", models.JSONField()),
+                ("done", models.PositiveBigIntegerField(default=0)),
+                ("total", models.PositiveBigIntegerField(default=0)),
+                ("stage", models.CharField(blank=True, max_length=100)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("result", models.CharField(blank=True, help_text="Id of what the job made.", max_length=40)),
+                ("problem", models.JSONField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("heartbeat_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to="governance.modelversion"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='Evidence',
+            name="Evidence",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('evd',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('type', models.CharField(choices=[('explanation', 'Explanation'), ('bias', 'Bias assessment'), ('performance', 'Performance')], max_length=40)),
-                ('subject_digest', models.CharField(max_length=71)),
-                ('document', models.BinaryField(help_text='Canonical JSON, exactly as hashed.')),
-                ('digest', models.CharField(max_length=71)),
-                ('payload', models.JSONField(help_text='The document, parsed for searching.')),
-                ('measured', models.BooleanField(help_text='Computed by the product itself, not reported by the producer.')),
-                ('deposited_at', models.DateTimeField()),
-                ('producer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='evidence', to='governance.modelversion')),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("evd",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("explanation", "Explanation"),
+                            ("bias", "Bias assessment"),
+                            ("performance", "Performance"),
+                        ],
+                        max_length=40,
+                    ),
+                ),
+                ("subject_digest", models.CharField(max_length=71)),
+                ("document", models.BinaryField(help_text="Canonical JSON, exactly as hashed.")),
+                ("digest", models.CharField(max_length=71)),
+                ("payload", models.JSONField(help_text="The document, parsed for searching.")),
+                (
+                    "measured",
+                    models.BooleanField(help_text="Computed by the product itself, not reported by the producer."),
+                ),
+                ("deposited_at", models.DateTimeField()),
+                (
+                    "producer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="evidence",
+                        to="governance.modelversion",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'evidence',
-                'ordering': ('-deposited_at',),
+                "verbose_name_plural": "evidence",
+                "ordering": ("-deposited_at",),
             },
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('dep',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('environment', models.SlugField(max_length=80)),
-                ('deployed_at', models.DateTimeField()),
-                ('decision', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='governance.decision')),
-                ('deployed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='governance.modelversion')),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("dep",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("environment", models.SlugField(max_length=80)),
+                ("deployed_at", models.DateTimeField()),
+                (
+                    "decision",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deployments",
+                        to="governance.decision",
+                    ),
+                ),
+                (
+                    "deployed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deployments",
+                        to="governance.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-deployed_at',),
+                "ordering": ("-deployed_at",),
             },
         ),
         migrations.AddField(
-            model_name='decision',
-            name='model_version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='governance.modelversion'),
+            model_name="decision",
+            name="model_version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="decisions", to="governance.modelversion"
+            ),
         ),
         migrations.CreateModel(
-            name='PolicyVersion',
+            name="PolicyVersion",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('plv',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('document', models.TextField()),
-                ('digest', models.CharField(max_length=71)),
-                ('published_at', models.DateTimeField()),
-                ('policy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='governance.policy')),
-                ('published_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("plv",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("document", models.TextField()),
+                ("digest", models.CharField(max_length=71)),
+                ("published_at", models.DateTimeField()),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="governance.policy"
+                    ),
+                ),
+                (
+                    "published_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-published_at',),
+                "ordering": ("-published_at",),
             },
         ),
         migrations.AddField(
-            model_name='decision',
-            name='policy_version',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='governance.policyversion'),
+            model_name="decision",
+            name="policy_version",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="decisions",
+                to="governance.policyversion",
+            ),
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('run',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('code_commit', models.CharField(blank=True, max_length=64)),
-                ('parameters', models.JSONField(default=dict)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField()),
-                ('registered_at', models.DateTimeField()),
-                ('registered_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("run",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("code_commit", models.CharField(blank=True, max_length=64)),
+                ("parameters", models.JSONField(default=dict)),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField()),
+                ("registered_at", models.DateTimeField()),
+                (
+                    "registered_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-registered_at',),
+                "ordering": ("-registered_at",),
             },
         ),
         migrations.CreateModel(
-            name='Signature',
+            name="Signature",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('sig',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('printed_name', models.CharField(max_length=200)),
-                ('role', models.CharField(choices=[('compliance', 'Compliance officer'), ('model_risk', 'Model risk officer'), ('privacy', 'Privacy officer'), ('engineer', 'Engineer'), ('auditor', 'Auditor')], max_length=20)),
-                ('vote', models.CharField(choices=[('approve', 'Approve'), ('reject', 'Reject')], max_length=10)),
-                ('meaning', models.TextField()),
-                ('reason', models.TextField()),
-                ('method', models.CharField(help_text='How the person proved who they are when signing.', max_length=40)),
-                ('statement', models.BinaryField(help_text='Canonical JSON of what was signed.')),
-                ('statement_digest', models.CharField(max_length=71)),
-                ('signed_at', models.DateTimeField()),
-                ('request', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signatures', to='governance.approvalrequest')),
-                ('signer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signatures', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("sig",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("printed_name", models.CharField(max_length=200)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("compliance", "Compliance officer"),
+                            ("model_risk", "Model risk officer"),
+                            ("privacy", "Privacy officer"),
+                            ("engineer", "Engineer"),
+                            ("auditor", "Auditor"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("vote", models.CharField(choices=[("approve", "Approve"), ("reject", "Reject")], max_length=10)),
+                ("meaning", models.TextField()),
+                ("reason", models.TextField()),
+                (
+                    "method",
+                    models.CharField(help_text="How the person proved who they are when signing.", max_length=40),
+                ),
+                ("statement", models.BinaryField(help_text="Canonical JSON of what was signed.")),
+                ("statement_digest", models.CharField(max_length=71)),
+                ("signed_at", models.DateTimeField()),
+                (
+                    "request",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="signatures",
+                        to="governance.approvalrequest",
+                    ),
+                ),
+                (
+                    "signer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="signatures",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('signed_at',),
+                "ordering": ("signed_at",),
             },
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('is_service', False), models.Q(('is_staff', False), ('is_superuser', False), ('owner__isnull', False)), _connector='OR'), name='service_account_has_owner_and_no_sign_in'),
+            model_name="user",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("is_service", False),
+                    models.Q(("is_staff", False), ("is_superuser", False), ("owner__isnull", False)),
+                    _connector="OR",
+                ),
+                name="service_account_has_owner_and_no_sign_in",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='apitoken',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at')), ('expires_at__lte', django.db.models.expressions.CombinedExpression(models.F('created_at'), '+', models.Value(datetime.timedelta(days=365))))), name='token_expires_within_a_year'),
+            model_name="apitoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("expires_at__gt", models.F("created_at")),
+                    (
+                        "expires_at__lte",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("created_at"), "+", models.Value(datetime.timedelta(days=365))
+                        ),
+                    ),
+                ),
+                name="token_expires_within_a_year",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='datasetversion',
-            constraint=models.UniqueConstraint(fields=('dataset', 'number'), name='dataset_version_number_once'),
+            model_name="datasetversion",
+            constraint=models.UniqueConstraint(fields=("dataset", "number"), name="dataset_version_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='datasetversion',
-            constraint=models.UniqueConstraint(fields=('artifact',), name='dataset_version_digest_once'),
+            model_name="datasetversion",
+            constraint=models.UniqueConstraint(fields=("artifact",), name="dataset_version_digest_once"),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('model', 'number'), name='model_version_number_once'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(fields=("model", "number"), name="model_version_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('artifact',), name='model_version_digest_once'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(fields=("artifact",), name="model_version_digest_once"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['state', 'heartbeat_at'], name='governance__state_c18193_idx'),
+            model_name="job",
+            index=models.Index(fields=["state", "heartbeat_at"], name="governance__state_c18193_idx"),
         ),
         migrations.AddConstraint(
-            model_name='evidence',
-            constraint=models.UniqueConstraint(fields=('model_version', 'type', 'digest'), name='evidence_once'),
+            model_name="evidence",
+            constraint=models.UniqueConstraint(fields=("model_version", "type", "digest"), name="evidence_once"),
         ),
         migrations.AddConstraint(
-            model_name='policyversion',
-            constraint=models.UniqueConstraint(fields=('policy', 'number'), name='policy_version_number_once'),
+            model_name="policyversion",
+            constraint=models.UniqueConstraint(fields=("policy", "number"), name="policy_version_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='policyversion',
-            constraint=models.UniqueConstraint(fields=('policy', 'digest'), name='policy_version_text_once'),
+            model_name="policyversion",
+            constraint=models.UniqueConstraint(fields=("policy", "digest"), name="policy_version_text_once"),
         ),
         migrations.AddIndex(
-            model_name='decision',
-            index=models.Index(fields=['model_version', 'environment', '-evaluated_at'], name='governance__model_v_6a240a_idx'),
+            model_name="decision",
+            index=models.Index(
+                fields=["model_version", "environment", "-evaluated_at"], name="governance__model_v_6a240a_idx"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='decision',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('attestation__isnull', True), ('state', 'pending')), models.Q(models.Q(('state', 'pending'), _negated=True), ('attestation__isnull', False)), _connector='OR'), name='decision_signed_when_final'),
+            model_name="decision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("attestation__isnull", True), ("state", "pending")),
+                    models.Q(models.Q(("state", "pending"), _negated=True), ("attestation__isnull", False)),
+                    _connector="OR",
+                ),
+                name="decision_signed_when_final",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signature',
-            constraint=models.UniqueConstraint(fields=('request', 'signer'), name='one_signature_for_each_person'),
+            model_name="signature",
+            constraint=models.UniqueConstraint(fields=("request", "signer"), name="one_signature_for_each_person"),
         ),
     ]

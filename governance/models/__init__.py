@@ -23,6 +23,22 @@ from governance.models.jobs import Job
 from governance.models.people import ApiToken, User
 
 __all__ = [
-    "AiSystem", "ApiToken", "ApprovalRequest", "Artifact", "Dataset", "DatasetVersion", "Decision", "Deployment",
-    "Evidence", "Job", "LineageEdge", "Model", "ModelVersion", "Policy", "PolicyVersion", "Run", "Signature", "User",
+    "AiSystem",
+    "ApiToken",
+    "ApprovalRequest",
+    "Artifact",
+    "Dataset",
+    "DatasetVersion",
+    "Decision",
+    "Deployment",
+    "Evidence",
+    "Job",
+    "LineageEdge",
+    "Model",
+    "ModelVersion",
+    "Policy",
+    "PolicyVersion",
+    "Run",
+    "Signature",
+    "User",
 ]

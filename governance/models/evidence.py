@@ -27,9 +27,7 @@ class Evidence(models.Model):
     class Meta:
         ordering = ("-deposited_at",)
         verbose_name_plural = "evidence"
-        constraints = (
-            models.UniqueConstraint(fields=("model_version", "type", "digest"), name="evidence_once"),
-        )
+        constraints = (models.UniqueConstraint(fields=("model_version", "type", "digest"), name="evidence_once"),)
 
     def __str__(self) -> str:
         return f"{self.get_type_display()} of {self.model_version}"

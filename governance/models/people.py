@@ -22,7 +22,11 @@ class User(AbstractUser):
     roles = ArrayField(models.CharField(max_length=20, choices=Role.choices), default=list, blank=True)
     is_service = models.BooleanField("service account", default=False)
     owner = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="service_accounts",
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="service_accounts",
         help_text="The person who answers for a service account.",
     )
 
@@ -60,8 +64,7 @@ class ApiToken(models.Model):
     class Meta:
         constraints = (
             models.CheckConstraint(
-                condition=Q(expires_at__gt=F("created_at"))
-                & Q(expires_at__lte=F("created_at") + TOKEN_LIFETIME_LIMIT),
+                condition=Q(expires_at__gt=F("created_at")) & Q(expires_at__lte=F("created_at") + TOKEN_LIFETIME_LIMIT),
                 name="token_expires_within_a_year",
             ),
         )

@@ -111,7 +111,9 @@ def _judge(rule: Rule, facts: dict[str, Any], evidence: tuple[str, ...]) -> Rule
         words = f"{rule.title}: {unusable[0]} is {facts[unusable[0]]!r}, which is not a usable {types[unusable[0]]}"
         return _result(rule, Outcome.ERROR, ReasonCode.VALUE_UNUSABLE, None, words, evidence)
     if rule.observed not in facts:
-        words = f"{rule.title}: the evidence gives no value for {rule.observed}, for instance because groups are too small"
+        words = (
+            f"{rule.title}: the evidence gives no value for {rule.observed}, for instance because groups are too small"
+        )
         return _result(rule, Outcome.ERROR, ReasonCode.VALUE_MISSING, None, words, evidence)
     typed = {name: float(value) if types[name] is FactType.NUMBER else value for name, value in facts.items()}
     truth, words = rule.clause.evaluate(typed)
@@ -126,12 +128,17 @@ def _judge(rule: Rule, facts: dict[str, Any], evidence: tuple[str, ...]) -> Rule
     return _result(rule, Outcome.FAIL, ReasonCode.THRESHOLD_NOT_MET, observed, words, evidence)
 
 
-def _result(  # noqa: PLR0913, PLR0917 - the parts of one line of a verdict
+def _result(  # noqa: PLR0917 - the parts of one line of a verdict
     rule: Rule, outcome: Outcome, reason: ReasonCode, observed: FactValue | None, words: str, evidence: tuple[str, ...]
 ) -> RuleResult:
     return RuleResult(
-        id=rule.id, title=rule.title, outcome=outcome, reason_code=reason, observed=observed, expected=rule.expected,
-        message=words, evidence=evidence, remediation=rule.remediation if outcome is not Outcome.PASS else "",
+        id=rule.id,
+        title=rule.title,
+        outcome=outcome,
+        reason_code=reason,
+        observed=observed,
+        expected=rule.expected,
+        message=words,
+        evidence=evidence,
+        remediation=rule.remediation if outcome is not Outcome.PASS else "",
     )
-
-

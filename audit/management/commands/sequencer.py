@@ -36,7 +36,9 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
             try:
-                with psycopg.connect(settings.ROLE_DATABASE_URLS["SEQUENCER_DATABASE_URL"], autocommit=True) as connection:
+                with psycopg.connect(
+                    settings.ROLE_DATABASE_URLS["SEQUENCER_DATABASE_URL"], autocommit=True
+                ) as connection:
                     self._run(connection, stop)
             except psycopg.OperationalError as error:
                 logger.warning("database not reached, trying again: %s", error)
