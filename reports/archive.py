@@ -9,10 +9,10 @@ from pikepdf import Array, AttachedFileSpec, Dictionary, Name, Pdf, String
 from PIL import ImageCms
 
 from modelnotary.times import parse_time
+from modelnotary.verify.report_format import TWIN_NAME
 from reports.content import ReportContent
 from reports.theme import moment
 
-TWIN_NAME = "report.json"
 SIGNATURE_FIELD = "ReportSignature"
 _PRODUCT = "Model Notary"
 _ICC_DATE = slice(24, 36)
@@ -66,9 +66,7 @@ def _describe(pdf: Pdf, content: ReportContent) -> None:
         xmp["dc:language"] = {"en"}
         xmp["dc:identifier"] = content.report_id
         xmp["xmp:CreatorTool"] = _PRODUCT
-        xmp["xmp:CreateDate"] = xmp["xmp:ModifyDate"] = xmp["xmp:MetadataDate"] = at.strftime(
-            "%Y-%m-%dT%H:%M:%SZ"
-        )
+        xmp["xmp:CreateDate"] = xmp["xmp:ModifyDate"] = xmp["xmp:MetadataDate"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         xmp["pdf:Producer"] = _PRODUCT
         xmp["pdfaid:part"] = "3"
         xmp["pdfaid:conformance"] = "B"

@@ -259,11 +259,11 @@ class Decision:
 
     Attributes:
         id: id of the decision.
-        state: ``pending | passed | failed | error | expired | revoked | superseded``, at the as-of time.
+        state: ``passed | failed | error``, or ``expired | revoked | superseded`` by the as-of time.
         result: ``PASSED | FAILED``, the verification result inside the signed statement.
         environment: environment the decision speaks of; `model_digest` the model version it judged.
         decided_at: time of the decision; `expires_at` when it stops counting, None for never.
-        policy: the policy version applied; `rules` its rules in policy order.
+        policy: the policy version applied, None where the environment has none; `rules` as signed.
         envelope: the signed statement exactly as issued (DSSE JSON text), printed as its SHA-256.
         source: the entry that recorded the decision; its digest is the envelope's.
     """
@@ -275,7 +275,7 @@ class Decision:
     model_digest: str
     decided_at: str
     expires_at: str | None
-    policy: Policy
+    policy: Policy | None
     rules: tuple[Rule, ...]
     envelope: str
     source: Citation
@@ -283,7 +283,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One electronic signature of a person (21 CFR 11.50: printed name, time and meaning).
+    """One electronic signature of a person (21 CFR 11.50); a report has all of its decisions' signatures.
 
     Attributes:
         name: printed name; `role` the office in which the person signed.

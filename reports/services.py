@@ -94,18 +94,9 @@ def _bundle(job: Job, progress: Progress, clock: Clock) -> Callable[[], str]:
     at = clock()
     checkpoint = checkpoint_await(log=Log.LINEAGE)
     progress(1, 2, "gathering entries and evidence")
-    version = job.model_version
-    files = dict(_bundle_files(version, checkpoint))
-    files[MANIFEST_FILE] = manifest_sign(
-        files,
-        subject=BundleSubject("model_version", version.id, str(version), Digest.from_text(version.digest)),
-        logs=[TreeHead(checkpoint.origin, checkpoint.size, bytes(checkpoint.root))],
-        created_at=at,
-        private_key=key_load(settings.KEYS_DIR / "decision.key"),
-    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bundle.zip"
-        archive_write(path, files)
+        manifest = bundle_write(path=path, version=job.model_version, checkpoint=checkpoint, at=at)
         archive = path.read_bytes()
 
     def make() -> str:
@@ -114,12 +105,31 @@ def _bundle(job: Job, progress: Progress, clock: Clock) -> Callable[[], str]:
             kind=DocumentKind.BUNDLE,
             identity=new_id("bun", at=at),
             file=archive,
-            content=Digest.of(files[MANIFEST_FILE]),
+            content=manifest,
             ledger_size=checkpoint.size,
             at=clock(),
         )
 
     return make
+
+
+def bundle_write(*, path: Path, version: ModelVersion, checkpoint: Checkpoint, at: datetime) -> Digest:
+    """Write the evidence bundle of a model version, up to a signed checkpoint; return the digest of its manifest.
+
+    Raises:
+        KeyFileError: The decision key, which signs the manifest, cannot be read.
+        BundleError: A file is too large for a bundle.
+    """
+    files = dict(_bundle_files(version, checkpoint))
+    files[MANIFEST_FILE] = manifest_sign(
+        files,
+        subject=BundleSubject("model_version", version.id, str(version), Digest.from_text(version.digest)),
+        logs=[TreeHead(checkpoint.origin, checkpoint.size, bytes(checkpoint.root))],
+        created_at=at,
+        private_key=key_load(settings.KEYS_DIR / "decision.key"),
+    )
+    archive_write(path, files)
+    return Digest.of(files[MANIFEST_FILE])
 
 
 def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:

@@ -11,10 +11,9 @@ from typing import cast, get_args, get_origin, get_type_hints
 
 from modelnotary.ledger.canonical import canonical_bytes, parse_canonical
 from modelnotary.ledger.errors import CanonicalError
+from modelnotary.verify.report_format import REPORT_FORMAT
 from reports.content import ReportContent
 from reports.errors import ContentError
-
-FORMAT = "modelnotary-report/v1"
 
 
 def content_to_json(content: ReportContent) -> bytes:
@@ -24,7 +23,7 @@ def content_to_json(content: ReportContent) -> bytes:
         ContentError: a number is not finite or an integer lies outside what JSON carries exactly.
     """
     try:
-        return canonical_bytes({"format": FORMAT, **dataclasses.asdict(content)})
+        return canonical_bytes({"format": REPORT_FORMAT, **dataclasses.asdict(content)})
     except CanonicalError as error:
         raise ContentError(f"The content has no canonical form: {error}") from error
 
@@ -42,8 +41,8 @@ def content_from_json(data: bytes) -> ReportContent:
         raise ContentError(f"The twin cannot be read: {error}; take it again from the report") from error
     if not isinstance(document, dict):
         raise ContentError("The twin must be a JSON object")
-    if document.pop("format", None) != FORMAT:
-        raise ContentError(f"The twin's format must be {FORMAT}", pointer="/format")
+    if document.pop("format", None) != REPORT_FORMAT:
+        raise ContentError(f"The twin's format must be {REPORT_FORMAT}", pointer="/format")
     return cast("ReportContent", _read(ReportContent, document, ""))
 
 

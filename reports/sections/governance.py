@@ -2,7 +2,7 @@
 
 from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, Paragraph, Table
 
-from reports.content import Approval, Decision, Particular
+from reports.content import Approval, Decision, Particular, Policy
 from reports.sections.section import Section
 from reports.tables import Column, badge, data_table, entry_words, panel, particulars
 from reports.theme import BODY, WIDTH, moment, mono, style, text
@@ -32,7 +32,6 @@ def approvals(signed: tuple[Approval, ...]) -> Section:
 
 
 def _decision(decision: Decision) -> list[Flowable]:
-    policy = decision.policy
     facts = [
         Particular("Decision", decision.id),
         Particular("Environment", decision.environment),
@@ -40,10 +39,7 @@ def _decision(decision: Decision) -> list[Flowable]:
         Particular("Counts until", moment(decision.expires_at) if decision.expires_at else "no end date"),
         Particular("Recorded", entry_words(decision.source)),
         Particular("Signed statement", decision.source.digest or "none"),
-        Particular(
-            "Policy", f"{policy.name}, version {policy.version} ({policy.id}), {entry_words(policy.source)}"
-        ),
-        Particular("Digest of the policy", policy.source.digest or "none"),
+        *_policy(decision.policy),
     ]
     title = Table(
         [[Paragraph(text(f"Decision of {moment(decision.decided_at)}"), style("h2")), badge(decision.state)]],
@@ -57,6 +53,13 @@ def _decision(decision: Decision) -> list[Flowable]:
         ],
     )
     return [CondPageBreak(_LEAST_DECISION), title, particulars(facts), _rules(decision)]
+
+
+def _policy(policy: Policy | None) -> list[Particular]:
+    if policy is None:
+        return [Particular("Policy", "none is attached to this environment")]
+    words = f"{policy.name}, version {policy.version} ({policy.id}), {entry_words(policy.source)}"
+    return [Particular("Policy", words), Particular("Digest of the policy", policy.source.digest or "none")]
 
 
 def _rules(decision: Decision) -> Table:

@@ -98,9 +98,7 @@ def _further_features(facts: Explanation) -> list[Flowable]:
         Column("Mean absolute attribution", 30, number=True),
         Column("Interval", 30, number=True),
     )
-    return [
-        data_table(columns, [(row.feature, decimal(row.value), interval(row.low, row.high)) for row in rest])
-    ]
+    return [data_table(columns, [(row.feature, decimal(row.value), interval(row.low, row.high)) for row in rest])]
 
 
 def _step_words(step: LineageStep) -> Paragraph:

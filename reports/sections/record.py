@@ -49,10 +49,7 @@ def ledger(facts: Ledger) -> Section:
 
 def limitations(sentences: tuple[str, ...]) -> Section:
     """What the reader must not conclude from this report."""
-    items = [
-        Paragraph(f"{number}. {text(sentence)}", style("item"))
-        for number, sentence in enumerate(sentences, 1)
-    ]
+    items = [Paragraph(f"{number}. {text(sentence)}", style("item")) for number, sentence in enumerate(sentences, 1)]
     return Section("Limitations", items)
 
 
@@ -78,9 +75,7 @@ def signature(content: ReportContent, twin_digest: str, place: Callable[[CallerM
                 [
                     Paragraph(intro, style("body")),
                     particulars(facts),
-                    Paragraph(
-                        "To check it offline, with the operator's published trust file:", style("body")
-                    ),
+                    Paragraph("To check it offline, with the operator's published trust file:", style("body")),
                     panel([command]),
                     *box,
                 ]
