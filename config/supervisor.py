@@ -39,7 +39,7 @@ def command(name: str, home: Path, environment: Mapping[str, str]) -> list[str]:
     return {
         "web": [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", LOOPBACK),
-            *("--port", environment["WEB_PORT"], "--workers", "2", "--blocking-threads", "8"),
+            *("--port", environment["WEB_PORT"], "--workers", "2", "--blocking-threads", "4", "--no-ws"),
             *("--respawn-failed-workers", "config.wsgi:application"),
         ],
         "worker": [

@@ -114,9 +114,7 @@ def test_first_starts_at_the_same_moment_in_two_folders_do_not_meet(
     for name in ("DATABASE_URL", "BROKER_URL"):
         assert urlsplit(first[name]).port != urlsplit(second[name]).port
     for services, environment in zip(pair, (first, second), strict=True):
-        assert query(services.superuser_url(), "SHOW data_directory") == str(
-            services.home / "postgres" / "data"
-        )
+        assert query(services.superuser_url(), "SHOW data_directory") == str(services.home / "postgres" / "data")
         assert ping(environment)
 
 
@@ -149,9 +147,7 @@ def test_committed_rows_survive_kill_9_and_everything_starts_again(
     assert not any(services.status().values())
     pid_file = services.home / "postgres" / "data" / "postmaster.pid"
     # The dead server's pid now belongs to somebody else who is alive: to us.
-    pid_file.write_text(
-        pid_file.read_text().replace(pid_file.read_text().split("\n", 1)[0], str(os.getpid()), 1)
-    )
+    pid_file.write_text(pid_file.read_text().replace(pid_file.read_text().split("\n", 1)[0], str(os.getpid()), 1))
 
     after = services.start()
 
@@ -291,9 +287,7 @@ def test_an_installation_without_its_secrets_says_what_to_restore(
 
 @needs_root
 @pytest.mark.parametrize("order", [(user_namespace, become_nobody), (become_nobody, user_namespace)])
-def test_root_runs_the_same_data_in_either_guise(
-    order: tuple[Callable[[], Guise | None], ...], tmp_path: Path
-) -> None:
+def test_root_runs_the_same_data_in_either_guise(order: tuple[Callable[[], Guise | None], ...], tmp_path: Path) -> None:
     installation = Installation()
     for candidate in order:
         guise = candidate()
@@ -368,9 +362,7 @@ def test_settings_are_left_alone_where_the_operator_gives_servers(
 
 
 @pytest.mark.parametrize("command", [["up"], ["start"], ["run", "--", "true"]])
-def test_nothing_embedded_is_started_beside_the_operators_own_servers(
-    command: list[str], tmp_path: Path
-) -> None:
+def test_nothing_embedded_is_started_beside_the_operators_own_servers(command: list[str], tmp_path: Path) -> None:
     environment = os.environ | {
         "NOTARY_HOME": str(tmp_path / "var"),
         "BROKER_URL": "redis://broker.example/0",

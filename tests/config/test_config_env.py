@@ -50,9 +50,7 @@ def test_defaults_are_used_only_for_absent_variables(monkeypatch: pytest.MonkeyP
     assert env_int("WANTED", default=0) == 2
 
 
-@pytest.mark.parametrize(
-    ("read", "text"), [(env_int, "12.5"), (env_int, "ten"), (env_bool, "maybe"), (env_bool, "2")]
-)
+@pytest.mark.parametrize(("read", "text"), [(env_int, "12.5"), (env_int, "ten"), (env_bool, "maybe"), (env_bool, "2")])
 def test_a_value_of_another_type_is_refused_and_shown(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[str], object], text: str
 ) -> None:
@@ -61,9 +59,7 @@ def test_a_value_of_another_type_is_refused_and_shown(
         read("WANTED")
 
 
-def test_a_secret_comes_from_the_variable_or_from_its_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_secret_comes_from_the_variable_or_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(" s3cret \r\n")
     monkeypatch.setenv("WANTED_FILE", str(file))

@@ -58,9 +58,7 @@ def test_ending_finds_the_children_of_a_killed_leader(tmp_path: Path) -> None:
 
 
 def test_a_pid_that_now_belongs_to_another_process_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True
-    ) as innocent:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as innocent:
         pid_file = PidFile(tmp_path / "child.pid")
         pid_file.record(innocent.pid)
         pid, begun = pid_file.path.read_text().split()
@@ -83,9 +81,7 @@ def test_an_absent_or_damaged_pid_file_names_nobody(tmp_path: Path, content: str
 
 def test_a_spawned_process_gets_only_the_given_environment_and_no_open_file_of_ours(tmp_path: Path) -> None:
     log = tmp_path / "log" / "child.log"
-    program = (
-        "import os; print(sorted(os.environ), sorted(int(fd) for fd in os.listdir('/proc/self/fd'))[:3])"
-    )
+    program = "import os; print(sorted(os.environ), sorted(int(fd) for fd in os.listdir('/proc/self/fd'))[:3])"
     with (tmp_path / "secret").open("w") as secret:
         pid = spawn([sys.executable, "-IXutf8", "-c", program], environment={"ONE": "1"}, log=log)
         assert wait_until(lambda: running(pid) is None, seconds=20)
