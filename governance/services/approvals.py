@@ -86,8 +86,30 @@ def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: d
         raise
 
 
+def approval_hindrance(*, signer: User, request: ApprovalRequest) -> str | None:
+    """Say in words why a person cannot sign a request, so that nobody is offered what would be refused.
+
+    Checks what `approval_sign` checks and can be known beforehand; None when nothing stands in the way.
+    """
+    try:
+        _require_person(signer)
+        _require_open(request, signer)
+        _require_independent(signer, request)
+        _require_any_role(signer, request)
+        _require_unchanged(request)
+    except GovernanceError as refusal:
+        return str(refusal)
+    return None
+
+
+def roles_accepted(*, signer: User, request: ApprovalRequest) -> list[Role]:
+    """Give the roles in which a person may sign a request: those that they hold and the policy accepts."""
+    return [Role(role) for role in request.roles if role in signer.roles]
+
+
 def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
-    _require_person(signer, intent.password)  # 1
+    _require_person(signer)  # 1
+    _require_password(signer, intent.password)
     request = _request_lock(request_id)  # 2
     _require_open(request, signer)
     _require_independent(signer, request)  # 3
@@ -103,11 +125,14 @@ def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) ->
     return signature
 
 
-def _require_person(signer: User, password: str) -> None:
+def _require_person(signer: User) -> None:
     if signer.is_service:
         raise HumanRequiredError(f"{signer.username} is a service account; only a person can sign an approval")
     if signer.is_superuser:
         raise SeparationOfDutiesError("a superuser can change the rules and so cannot approve under them")
+
+
+def _require_password(signer: User, password: str) -> None:
     if not signer.check_password(password):
         raise ReauthenticationError("the password is missing or wrong; give it afresh for each signature")
 
@@ -156,11 +181,24 @@ def _require_role(signer: User, request: ApprovalRequest, intent: SigningIntent)
         raise RejectedInputError(f"/reason must say why in at least {REASON_MINIMUM} characters")
 
 
+def _require_any_role(signer: User, request: ApprovalRequest) -> None:
+    if not roles_accepted(signer=signer, request=request):
+        accepted = ", ".join(Role(role).label for role in request.roles)
+        raise SeparationOfDutiesError(
+            f"{signer.printed_name} holds none of the roles that the policy accepts: {accepted}"
+        )
+
+
 def _require_current(request: ApprovalRequest, intent: SigningIntent) -> None:
-    decision = request.decision
-    now = evidence_set_digest(evidence_context(decision.model_version)).text
-    if not intent.evidence_set_digest == decision.evidence_set_digest == now:
+    if intent.evidence_set_digest != request.decision.evidence_set_digest:
         raise StaleEvidenceError("the evidence is not what was shown; look at the decision again, or request a new one")
+    _require_unchanged(request)
+
+
+def _require_unchanged(request: ApprovalRequest) -> None:
+    now = evidence_set_digest(evidence_context(request.decision.model_version)).text
+    if now != request.decision.evidence_set_digest:
+        raise StaleEvidenceError("the evidence changed since the decision was requested; request a new decision")
 
 
 def _signature_write(signer: User, request: ApprovalRequest, intent: SigningIntent, at: datetime) -> Signature:
