@@ -57,9 +57,7 @@ class Envelope:
         """
         try:
             match parse_canonical(data, limit=MAX_ENVELOPE_BYTES):
-                case {"payload": str(payload), "payloadType": str(kind), "signatures": [*lines], **rest} if (
-                    not rest
-                ):
+                case {"payload": str(payload), "payloadType": str(kind), "signatures": [*lines], **rest} if not rest:
                     signatures = tuple(map(_signature, lines))
                     envelope = cls(kind, base64_bytes(payload), signatures)
                 case _:
@@ -76,9 +74,7 @@ class Envelope:
             {
                 "payload": base64_text(self.payload),
                 "payloadType": self.payload_type,
-                "signatures": [
-                    {"keyid": item.key_id, "sig": base64_text(item.signature)} for item in self.signatures
-                ],
+                "signatures": [{"keyid": item.key_id, "sig": base64_text(item.signature)} for item in self.signatures],
             }
         )
 
@@ -89,9 +85,7 @@ def envelope_sign(payload_type: str, payload: bytes, private_key: Ed25519Private
     return Envelope(payload_type, payload, (EnvelopeSignature(key_id(private_key.public_key()), signature),))
 
 
-def envelope_verify(
-    envelope: Envelope, payload_type: str, keys: Iterable[Ed25519PublicKey]
-) -> tuple[str, ...]:
+def envelope_verify(envelope: Envelope, payload_type: str, keys: Iterable[Ed25519PublicKey]) -> tuple[str, ...]:
     """Check an envelope's type and that every signature in it is by one of the keys given.
 
     The key id in the envelope only selects among these keys; their own ids are computed here.

@@ -155,8 +155,7 @@ class GateDecision:
                 "expiresAt": None if self.expires_at is None else format_time(self.expires_at),
                 "evidenceSetDigest": _digest_set(self.evidence_set),
                 "rules": [
-                    {"id": rule.id, "outcome": rule.outcome, "reasonCode": rule.reason_code}
-                    for rule in self.rules
+                    {"id": rule.id, "outcome": rule.outcome, "reasonCode": rule.reason_code} for rule in self.rules
                 ],
                 "approvals": [_approval_json(approval) for approval in self.approvals],
             },
@@ -258,9 +257,7 @@ def _approval(value: Json) -> Approval:
         case {"role": str(role), "signer": str(signer), "vote": str(vote), "statementDigest": digest}:
             return Approval(role, signer, vote, _digest(digest))
         case _:
-            raise StatementError(
-                "an approval in a decision has the members role, signer, vote and statementDigest"
-            )
+            raise StatementError("an approval in a decision has the members role, signer, vote and statementDigest")
 
 
 def _digest_set(digest: Digest) -> dict[str, Json]:

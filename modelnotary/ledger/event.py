@@ -125,9 +125,7 @@ class Event:
             value = parse_canonical(entry, limit=MAX_ENTRY_BYTES)
             fields = _members(value, "an event", {"v", "log", "type", "id", "at", "actor", "subject", "data"})
             if fields["v"] != EVENT_VERSION or isinstance(fields["v"], bool):
-                raise EventError(
-                    f"this event has version {fields['v']!r}; version {EVENT_VERSION} is understood"
-                )
+                raise EventError(f"this event has version {fields['v']!r}; version {EVENT_VERSION} is understood")
             event = cls(
                 log=_text(fields, "log"),
                 type=_text(fields, "type"),

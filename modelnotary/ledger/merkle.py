@@ -67,9 +67,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], 
         raise ProofError(f"the inclusion proof for entry {index} leads to another root than the one stated")
 
 
-def verify_consistency(
-    old_size: int, new_size: int, path: Sequence[bytes], old_root: bytes, new_root: bytes
-) -> None:
+def verify_consistency(old_size: int, new_size: int, path: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
     """Check that the tree of ``new_size`` begins with the tree of ``old_size`` (RFC 9162 §2.1.4.2).
 
     A tree of size 0 is refused: every tree begins with it, so a proof about it says nothing.
@@ -85,9 +83,7 @@ def verify_consistency(
             raise ProofError(f"two trees of the same size {old_size} are not the same tree")
         return
     if len(path) != _consistency_length(old_size, new_size):
-        raise ProofError(
-            f"a consistency proof from {old_size} to {new_size} does not have {len(path)} hashes"
-        )
+        raise ProofError(f"a consistency proof from {old_size} to {new_size} does not have {len(path)} hashes")
     if _roots_from_consistency_proof(old_size, new_size, path, old_root) != (old_root, new_root):
         raise ProofError(f"the tree of {new_size} entries does not begin with the tree of {old_size} entries")
 

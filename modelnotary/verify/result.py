@@ -1,5 +1,6 @@
 """What a verification found, as values that print and serialise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -109,7 +110,7 @@ class VerificationReport:
         }
 
 
-def exit_code_of(reports: list[VerificationReport]) -> ExitCode:
+def exit_code_of(reports: Sequence[VerificationReport]) -> ExitCode:
     """The verdict over several pieces of evidence: the gravest one."""
     codes = {report.exit_code for report in reports}
     for code in (ExitCode.TAMPERED, ExitCode.INCOMPLETE):

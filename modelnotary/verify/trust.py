@@ -1,6 +1,7 @@
 """The trust file: the public keys an auditor pins, and where one is found when none is pinned."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -147,6 +148,11 @@ class Trust:
     def fingerprint(self) -> str:
         """The SHA-256 of the canonical JSON: 64 hexadecimal digits an operator can publish."""
         return Digest.of(canonical_bytes(self._to_json())).hex
+
+    def in_force(self, key_ids: Iterable[str], moment: datetime) -> bool:
+        """Tell whether all these decision keys are known and may have signed something at this moment."""
+        keys = {key.key_id: key for key in self.decision_keys}
+        return all(name in keys and keys[name].is_valid_at(moment) for name in key_ids)
 
     def log_verifier(self, origin: str) -> NoteVerifier | None:
         """The public key of a log, if it is trusted."""

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "shared" / "vectors"
-needs_vectors = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason="the public vector files are not beside the repository"
-)
+needs_vectors = pytest.mark.skipif(not FOLDER.is_dir(), reason="the public vector files are not beside the repository")
 
 
 def load(name: str) -> Any:

@@ -1,222 +1,222 @@
-"""Canonical JSON, digests, times and identifiers: inverse pairs that accept one spelling only."""
+"""The format of an artifact is told by its content: every disguise is refused, every honest model passes."""
 
-import hashlib
+import bz2
+import gzip
+import io
 import json
-from datetime import UTC, datetime, timedelta, timezone
+import lzma
+import pickle
+import zipfile
+import zlib
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
+import joblib  # type: ignore[import-untyped]
+import numpy as np
 import pytest
-import rfc8785
-from hypothesis import given
-from hypothesis import strategies as st
+import xgboost as xgb
 
-from modelnotary.errors import IdFormatError, TimeFormatError
-from modelnotary.ids import new_id
-from modelnotary.ledger.canonical import canonical_bytes, parse_canonical, parse_json
-from modelnotary.ledger.digest import Digest
-from modelnotary.ledger.errors import CanonicalError, DigestError
-from modelnotary.times import format_time, parse_time
-
-safe = 2**53 - 1
-scalars = (
-    st.none() | st.booleans() | st.integers(-safe, safe) | st.floats(allow_nan=False, allow_infinity=False)
-)
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-values = st.recursive(
-    scalars | texts, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4)
+from modelnotary.formats import (
+    ARCHIVE_MEMBERS,
+    HEAD_SIZE,
+    ArtifactFormat,
+    UnreadableArtifactError,
+    UnsafeFormatError,
+    refuse_unsafe,
+    sniff,
 )
 
-
-@given(values)
-def test_our_fast_writer_agrees_with_the_rfc_8785_library(value: Any) -> None:
-    assert canonical_bytes(value) == rfc8785.dumps(value)
+MODEL = OrderedDict(weights=list(range(50)), name="model")
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 
 
-@given(values)
-def test_canonical_bytes_read_back_as_the_same_value(value: object) -> None:
-    assert parse_canonical(canonical_bytes(value)) == value
+def booster_bytes(raw_format: str) -> bytes:
+    rows = np.random.default_rng(1).normal(size=(60, 3))
+    matrix = xgb.DMatrix(rows, label=rows[:, 0] > 0, feature_names=["a", "b", "c"])
+    booster = xgb.train({"objective": "binary:logistic", "max_depth": 2}, matrix, 3)
+    booster.set_attr(run="PK\x05\x06 in an attribute")
+    return bytes(booster.save_raw(raw_format))
 
 
-def test_the_example_of_rfc_8785_is_reproduced() -> None:
-    given_text = (
-        b'{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],'
-        b'"string": "\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/",'
-        b'"literals": [null, true, false]}'
-    )
-    assert (
-        canonical_bytes(parse_json(given_text))
-        == (
-            '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],'
-            '"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
-        ).encode()
-    )
+def joblib_bytes(compress: Any) -> bytes:
+    buffer = io.BytesIO()
+    joblib.dump(MODEL, buffer, compress=compress)
+    return buffer.getvalue()
 
 
-def test_keys_sort_by_utf_16_units() -> None:
-    assert canonical_bytes({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
+def numpy_bytes(array: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=True)
+    return buffer.getvalue()
 
 
-NOT_CANONICAL = {
-    "a space": b'{"a": 1}',
-    "a trailing newline": b"{}\n",
-    "unsorted keys": b'{"b":1,"a":2}',
-    "an escaped letter": b'{"a":"\\u0041"}',
-    "an escaped slash": b'"\\/"',
-    "a number with a plus exponent": b"1e5",
-    "a fraction of zero": b"1.0",
-    "minus zero": b"-0",
-    "a leading zero": b"01",
-    "an integer beyond 2^53 with low bits": b"9007199254740993",
+def zip_bytes(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def encrypted(archive: bytes) -> bytes:
+    """The same archive with the encryption flag set on its member, in both headers."""
+    flagged = bytearray(archive)
+    flagged[6] |= 1
+    flagged[archive.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(flagged)
+
+
+PICKLES = {f"protocol {n}": pickle.dumps(MODEL, protocol=n) for n in range(pickle.HIGHEST_PROTOCOL + 1)}
+CALL = b"cos\nsystem\n(S'id'\ntR"
+LONG = b"A" * (2 * HEAD_SIZE)
+UNSAFE = {
+    **{name: (content, ArtifactFormat.PICKLE) for name, content in PICKLES.items()},
+    "joblib plain": (joblib_bytes(0), ArtifactFormat.PICKLE),
+    "a call that never reaches STOP": (CALL + b"\xff\xff", ArtifactFormat.PICKLE),
+    "a call behind padding longer than the window": (b"N0" * HEAD_SIZE + CALL, ArtifactFormat.PICKLE),
+    "a call behind one long line": (b"V" + LONG + b"\n0" + CALL, ArtifactFormat.PICKLE),
+    "a call behind one long string": (b"X\0\0\2\0" + LONG + b"0" + CALL, ArtifactFormat.PICKLE),
+    "a stack import without the protocol mark": (b"\x8c\x02os\x8c\x06system\x93)R.", ArtifactFormat.PICKLE),
+    "a big protocol 0 pickle": (pickle.dumps(list(range(40_000)), protocol=0), ArtifactFormat.PICKLE),
+    "a NumPy array of objects": (numpy_bytes(np.array([MODEL], dtype=object)), ArtifactFormat.PICKLE),
+    "joblib zlib": (joblib_bytes(("zlib", 3)), ArtifactFormat.COMPRESSED_PICKLE),
+    "joblib gzip": (joblib_bytes(("gzip", 3)), ArtifactFormat.COMPRESSED_PICKLE),
+    "joblib bz2": (joblib_bytes(("bz2", 3)), ArtifactFormat.COMPRESSED_PICKLE),
+    "joblib xz": (joblib_bytes(("xz", 3)), ArtifactFormat.COMPRESSED_PICKLE),
+    "joblib lzma": (joblib_bytes(("lzma", 3)), ArtifactFormat.COMPRESSED_PICKLE),
+    "gzip of protocol 0": (gzip.compress(PICKLES["protocol 0"]), ArtifactFormat.COMPRESSED_PICKLE),
+    "zlib without compression": (zlib.compress(PICKLES["protocol 5"], 0), ArtifactFormat.COMPRESSED_PICKLE),
+    "a gzip bomb with a pickle": (gzip.compress(b"N0" * 10_000_000), ArtifactFormat.COMPRESSED_PICKLE),
+    "gzip inside bzip2": (bz2.compress(gzip.compress(PICKLES["protocol 5"])), ArtifactFormat.OPAQUE),
+    "joblib lz4": (b"\x04\x22\x4d\x18" + bytes(64), ArtifactFormat.OPAQUE),
+    "zstandard": (b"\x28\xb5\x2f\xfd" + bytes(64), ArtifactFormat.OPAQUE),
+    "old joblib container": (b"ZF0x1f              ", ArtifactFormat.OPAQUE),
+    "torch archive": (
+        zip_bytes({"m/data.pkl": PICKLES["protocol 2"], "m/data/0": bytes(64)}),
+        ArtifactFormat.PICKLE_ARCHIVE,
+    ),
+    "torch archive, deflated, with an innocent member name": (
+        zip_bytes({"README.txt": PICKLES["protocol 4"]}, zipfile.ZIP_DEFLATED),
+        ArtifactFormat.PICKLE_ARCHIVE,
+    ),
+    "NumPy archive with objects": (
+        zip_bytes({"arr_0.npy": numpy_bytes(np.array([MODEL], dtype=object))}),
+        ArtifactFormat.PICKLE_ARCHIVE,
+    ),
+    "archive of a joblib file": (
+        zip_bytes({"model": joblib_bytes(("xz", 3))}),
+        ArtifactFormat.PICKLE_ARCHIVE,
+    ),
+    "an archive wearing the head of an accepted model": (
+        booster_bytes("json") + zip_bytes({"data": PICKLES["protocol 2"]}),
+        ArtifactFormat.PICKLE_ARCHIVE,
+    ),
+    "Keras archive": (
+        zip_bytes({"config.json": b"{}", "model.weights.h5": HDF5}),
+        ArtifactFormat.KERAS_ARCHIVE,
+    ),
+    "encrypted archive": (encrypted(zip_bytes({"a": b"hello"})), ArtifactFormat.OPAQUE),
+    "archive of too many members": (
+        zip_bytes({str(n): b"" for n in range(ARCHIVE_MEMBERS + 1)}),
+        ArtifactFormat.OPAQUE,
+    ),
+    "broken archive": (
+        zip_bytes({"a": b"hello"}).replace(b"PK\x03\x04", b"PK\x03\x05"),
+        ArtifactFormat.OPAQUE,
+    ),
+    "HDF5": (HDF5, ArtifactFormat.HDF5),
+    "HDF5 behind a user block": (bytes(2048) + HDF5, ArtifactFormat.HDF5),
 }
-NOT_JSON = {
-    "a repeated key": b'{"a":1,"a":1}',
-    "a repeated key deep down": b'[{"b":{"a":1,"a":2}}]',
-    "not a number": b"NaN",
-    "infinity": b"[-Infinity]",
-    "an integer too large for a double": b"1" + b"0" * 400,
-    "a fraction too large for a double": b"1.5e400",
-    "a lone surrogate": b'"\\ud800"',
-    "bytes that are not UTF-8": b'"\xff"',
-    "a byte order mark": b"\xef\xbb\xbf{}",
-    "nothing": b"",
-    "two values": b"{}{}",
-    "a hundred thousand brackets": b"[" * 100_000 + b"]" * 100_000,
-    "more than the limit": b'"' + b"a" * 200_000 + b'"',
+HARMLESS = {
+    "XGBoost JSON": (booster_bytes("json"), ArtifactFormat.XGBOOST_JSON),
+    "XGBoost JSON, indented": (
+        json.dumps(json.loads(booster_bytes("json")), indent=1).encode(),
+        ArtifactFormat.XGBOOST_JSON,
+    ),
+    "XGBoost JSON, version first": (
+        json.dumps(dict(reversed(json.loads(booster_bytes("json")).items()))).encode(),
+        ArtifactFormat.XGBOOST_JSON,
+    ),
+    "XGBoost UBJSON": (booster_bytes("ubj"), ArtifactFormat.XGBOOST_UBJ),
+    "XGBoost JSON cut short": (booster_bytes("json")[:-1], ArtifactFormat.UNKNOWN),
+    "other JSON": (b'{"model": {"learner": {}}}', ArtifactFormat.UNKNOWN),
+    "nothing": (b"", ArtifactFormat.UNKNOWN),
+    "one byte": (b"\x80", ArtifactFormat.UNKNOWN),
+    "one dot": (b".", ArtifactFormat.UNKNOWN),
+    "a table": (b"id,age\n1,2\n", ArtifactFormat.UNKNOWN),
+    "prose": (b"The model of the bank. " * 10_000, ArtifactFormat.UNKNOWN),
+    "LightGBM text": (b"tree\nversion=v4\nnum_class=1\n", ArtifactFormat.UNKNOWN),
+    "a Parquet head": (b"PAR1\x15\x04\x15\x10\x15" + bytes(40) + b"PAR1", ArtifactFormat.UNKNOWN),
+    "a plain NumPy array": (numpy_bytes(np.zeros(4)), ArtifactFormat.UNKNOWN),
+    "an archive of text": (zip_bytes({"notes.txt": b"Hello, reader."}), ArtifactFormat.UNKNOWN),
+    "compressed text": (lzma.compress(b"Hello, reader."), ArtifactFormat.UNKNOWN),
+    "a damaged gzip": (b"\x1f\x8b\x08" + b"\xff" * 40, ArtifactFormat.UNKNOWN),
 }
 
 
-@pytest.mark.parametrize("case", NOT_CANONICAL | NOT_JSON)
-def test_every_other_spelling_is_refused(case: str) -> None:
-    with pytest.raises(CanonicalError):
-        parse_canonical((NOT_CANONICAL | NOT_JSON)[case], limit=200_000)
+@pytest.mark.parametrize(("content", "expected"), UNSAFE.values(), ids=UNSAFE)
+@pytest.mark.parametrize("name", ["model.json", "model.ubj"])
+def test_refuses_what_can_run_code_whatever_its_name(
+    tmp_path: Path, name: str, content: bytes, expected: ArtifactFormat
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    for source in (path, content):
+        with pytest.raises(UnsafeFormatError) as refusal:
+            refuse_unsafe(source)
+        assert refusal.value.format is expected
+        assert refusal.value.code == "unsafe-model-format"
+        assert "save_model('model.json')" in str(refusal.value)
 
 
-@pytest.mark.parametrize("case", NOT_JSON.keys() - {"a lone surrogate"})
-def test_the_reader_of_any_layout_refuses_what_is_ambiguous(case: str) -> None:
-    with pytest.raises(CanonicalError):
-        parse_json(NOT_JSON[case], limit=200_000)
+@pytest.mark.parametrize(("content", "expected"), HARMLESS.values(), ids=HARMLESS)
+def test_lets_plain_data_pass_whatever_its_name(
+    tmp_path: Path, content: bytes, expected: ArtifactFormat
+) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(content)
+    assert refuse_unsafe(path) is expected
+    assert sniff(content) is expected
 
 
-def canonical_fails(value: object) -> bool:
-    try:
-        canonical_bytes(value)
-    except CanonicalError:
-        return True
-    return False
+def test_accepts_exactly_the_plain_model_formats() -> None:
+    accepted = {member for member in ArtifactFormat if member.is_accepted}
+    assert accepted == {ArtifactFormat.XGBOOST_JSON, ArtifactFormat.XGBOOST_UBJ}
+    assert not any(member.is_unsafe for member in accepted)
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), 2**53, -(2**53), {1: 2}, {"a": b"x"}, {"a": {1, 2}}, "\ud800"]
-)
-def test_values_without_a_canonical_form_are_refused(value: object) -> None:
-    assert canonical_fails(value)
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_says_that_a_missing_file_or_a_folder_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnreadableArtifactError, match="cannot be read"):
+        sniff(tmp_path / name)
 
 
-def test_a_value_that_contains_itself_is_refused() -> None:
-    loop: list[object] = []
-    loop.append(loop)
-    assert canonical_fails(loop)
+class CountingStream(io.FileIO):
+    """A file that adds up what is read from it."""
+
+    total = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size) or b""
+        CountingStream.total += len(content)
+        return content
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer) or 0
+        CountingStream.total += count
+        return count
 
 
-@given(st.binary())
-def test_digest_text_reads_back(data: bytes) -> None:
-    digest = Digest.of(data)
-    assert digest.text == str(digest) == "sha256:" + hashlib.sha256(data).hexdigest()
-    assert Digest.from_text(digest.text) == digest
-
-
-def test_a_file_has_the_digest_of_its_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "model.bin"
-    path.write_bytes(b"weights" * 100_000)
-    assert Digest.of_file(path) == Digest.of(b"weights" * 100_000)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "sha256:",
-        "a" * 64,
-        "sha256:" + "A" * 64,
-        "sha256:" + "a" * 63,
-        "sha256:" + "a" * 64 + "\n",
-        "sha512:" + "a" * 64,
-    ],
-)
-def test_other_digest_texts_are_refused(text: str) -> None:
-    with pytest.raises(DigestError):
-        Digest.from_text(text)
-
-
-def test_a_digest_of_another_length_is_refused() -> None:
-    with pytest.raises(DigestError):
-        Digest(bytes(31))
-
-
-@given(st.datetimes(timezones=st.just(UTC)))
-def test_times_read_back(moment: datetime) -> None:
-    assert parse_time(format_time(moment)) == moment
-
-
-def test_times_are_written_in_utc_with_six_digits() -> None:
-    moment = datetime(2026, 11, 21, 12, 0, tzinfo=timezone(timedelta(hours=2)))
-    assert format_time(moment) == "2026-11-21T10:00:00.000000Z"
-    assert parse_time("2026-11-21T10:00:00Z") == moment
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-11-21T10:00:00",
-        "2026-11-21T10:00:00+00:00",
-        "2026-11-21 10:00:00Z",
-        "2026-11-21t10:00:00z",
-        "2026-13-21T10:00:00Z",
-        "2026-11-21T10:00:60Z",
-        "2026-11-21T10:00:00.1234567Z",
-        "2026-11-21T10:00:00Z\n",
-        "٢026-11-21T10:00:00Z",
-    ],
-)
-def test_other_time_texts_are_refused(text: str) -> None:
-    with pytest.raises(TimeFormatError):
-        parse_time(text)
-
-
-def test_a_time_without_zone_is_refused() -> None:
-    with pytest.raises(TimeFormatError):
-        format_time(datetime(2026, 11, 21))  # noqa: DTZ001 -- the naive time is the point
-
-
-def test_an_identifier_is_a_uuid_of_version_7_that_tells_its_time() -> None:
-    moment = datetime(2026, 11, 21, 10, 0, 0, 123_000, tzinfo=UTC)
-    identifier = new_id("mv", at=moment)
-    assert identifier.startswith("mv_")
-    uuid = UUID(hex=identifier.removeprefix("mv_"))
-    assert (uuid.version, uuid.variant) == (7, "specified in RFC 4122")
-    assert uuid.int >> 80 == round(moment.timestamp() * 1000)
-
-
-def test_identifiers_of_later_microseconds_sort_later() -> None:
-    start = datetime(2026, 11, 21, tzinfo=UTC)
-    made = [new_id("evt", at=start + timedelta(microseconds=step)) for step in range(2_000)]
-    assert made == sorted(made)
-    assert len({new_id("evt", at=start) for _ in range(1_000)}) == 1_000
-
-
-@pytest.mark.parametrize("prefix", ["", "M", "model-version", "a", "evt_", "toolongprefix"])
-def test_a_prefix_that_is_no_short_word_is_refused(prefix: str) -> None:
-    with pytest.raises(IdFormatError):
-        new_id(prefix)
-
-
-@pytest.mark.parametrize("at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(2026, 1, 1)])  # noqa: DTZ001
-def test_an_identifier_needs_an_aware_time_since_1970(at: datetime) -> None:
-    with pytest.raises(IdFormatError):
-        new_id("mv", at=at)
-
-
-def test_canonical_json_is_plain_json() -> None:
-    assert json.loads(canonical_bytes({"é": [1, 2.5, None]})) == {"é": [1, 2.5, None]}
+@pytest.mark.parametrize("head", [b"", b'{"learner":{', b"V", b"\x1f\x8b\x08\0\0\0\0\0\0\0"])
+def test_reads_a_bounded_part_of_a_huge_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    path = tmp_path / "huge"
+    with path.open("wb") as stream:
+        stream.write(head)
+        stream.truncate(8 * 1024**3)
+    CountingStream.total = 0
+    monkeypatch.setattr(Path, "open", lambda self, mode: io.BufferedReader(CountingStream(str(self), mode)))
+    sniff(path)
+    assert CountingStream.total <= 4 * HEAD_SIZE

@@ -146,10 +146,7 @@ def test_the_chain_follows_its_definition() -> None:
         link = hashlib.sha256(b"\x02" + origin + index.to_bytes(8, "big") + link + leaf).digest()
         links.append(link)
     chain = Chain("notary.example/1/lineage")
-    assert (
-        chain.extend(leaves[:1]) + Chain("notary.example/1/lineage", 1, chain.head).extend(leaves[1:])
-        == links
-    )
+    assert chain.extend(leaves[:1]) + Chain("notary.example/1/lineage", 1, chain.head).extend(leaves[1:]) == links
     assert Chain("notary.example/2/lineage").extend(leaves) != links
     assert Chain("notary.example/1/lineage", 1).extend(leaves) != links
     assert Chain("notary.example/1/lineage").head == CHAIN_START
@@ -229,9 +226,7 @@ EVENT = Event(
 
 @pytest.mark.parametrize("digest", [None, Digest.of(b"model")])
 def test_an_event_reads_back_as_itself(digest: Digest | None) -> None:
-    event = Event(
-        EVENT.log, EVENT.type, EVENT.id, EVENT.at, EVENT.actor, Subject("model", "mdl_1", digest), EVENT.data
-    )
+    event = Event(EVENT.log, EVENT.type, EVENT.id, EVENT.at, EVENT.actor, Subject("model", "mdl_1", digest), EVENT.data)
     assert Event.from_bytes(event.to_bytes()) == event
 
 
@@ -279,9 +274,7 @@ def test_an_entry_of_another_shape_is_refused(case: str) -> None:
         Event.from_bytes(canonical_bytes(BAD_ENTRIES[case]))
 
 
-@pytest.mark.parametrize(
-    "entry", [b"", b"{}", b"null", EVENT.to_bytes() + b"\n", b'{"v":1,"v":1}', bytes(70_000)]
-)
+@pytest.mark.parametrize("entry", [b"", b"{}", b"null", EVENT.to_bytes() + b"\n", b'{"v":1,"v":1}', bytes(70_000)])
 def test_bytes_that_are_no_entry_are_refused(entry: bytes) -> None:
     with pytest.raises(EventError):
         Event.from_bytes(entry)

@@ -242,9 +242,7 @@ def test_the_public_hash_constants_hold() -> None:
             assert tree_root(leaves[index << level : (index + 1) << level]).hex() == expected
 
 
-@pytest.mark.parametrize(
-    "case", vectors.load("rfc6962_inclusion.json").get("vectors", []), ids=lambda c: c["_path"]
-)
+@pytest.mark.parametrize("case", vectors.load("rfc6962_inclusion.json").get("vectors", []), ids=lambda c: c["_path"])
 def test_public_inclusion_vectors(case: Any) -> None:
     proof = {
         "position": case["leafIdx"],
@@ -256,9 +254,7 @@ def test_public_inclusion_vectors(case: Any) -> None:
     assert refused(check_inclusion, proof) == case["wantErr"]
 
 
-@pytest.mark.parametrize(
-    "case", vectors.load("rfc6962_consistency.json").get("vectors", []), ids=lambda c: c["_path"]
-)
+@pytest.mark.parametrize("case", vectors.load("rfc6962_consistency.json").get("vectors", []), ids=lambda c: c["_path"])
 def test_public_consistency_vectors(case: Any) -> None:
     proof = {
         "position": case["size1"],

@@ -60,9 +60,7 @@ def test_decimals_read_back(number: int) -> None:
     assert decimal(str(number)) == number
 
 
-@pytest.mark.parametrize(
-    "text", ["", "+1", "-1", "01", "1_0", " 1", "1\n", "٣", "1.0", str(2**63), "9" * 5000]
-)
+@pytest.mark.parametrize("text", ["", "+1", "-1", "01", "1_0", " 1", "1\n", "٣", "1.0", str(2**63), "9" * 5000])
 def test_other_decimal_spellings_are_refused(text: str) -> None:
     with pytest.raises(TextError):
         decimal(text)
@@ -310,18 +308,14 @@ def test_a_malformed_proof_file_is_refused(case: str) -> None:
 @vectors.needs_vectors
 def test_public_keys_of_other_implementations_read_and_write_alike() -> None:
     notes = vectors.load("signed_note.json")
-    for vkey in (
-        notes["good_vkeys"] + vectors.load("checkpoint_cosignature.json")["vkeys"]["cosignature_type_0x04"]
-    ):
+    for vkey in notes["good_vkeys"] + vectors.load("checkpoint_cosignature.json")["vkeys"]["cosignature_type_0x04"]:
         assert NoteVerifier.from_text(vkey).text == vkey
     for vkey in notes["bad_vkeys"]:
         with pytest.raises(NoteError):
             NoteVerifier.from_text(vkey)
 
 
-@pytest.mark.parametrize(
-    "case", vectors.load("signed_note.json").get("open_cases", []), ids=lambda c: c["desc"]
-)
+@pytest.mark.parametrize("case", vectors.load("signed_note.json").get("open_cases", []), ids=lambda c: c["desc"])
 def test_public_note_vectors(case: Any) -> None:
     data = case["note"].encode() if "note" in case else vectors.unbase64(case["note_b64"])
     verifiers = [NoteVerifier.from_text(vkey) for vkey in case["verifiers"]]
@@ -347,9 +341,7 @@ def test_real_checkpoints_of_other_logs_open() -> None:
     assert Checkpoint.from_text(note.text).origin == sumdb["origin"]
     sigsum = cases["sigsum_checkpoint"]
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sigsum["ed25519_seed_hex"]))
-    signer = NoteSigner(
-        "sigsum.org/v1/tree/" + hashlib.sha256(key.public_key().public_bytes_raw()).hexdigest(), key
-    )
+    signer = NoteSigner("sigsum.org/v1/tree/" + hashlib.sha256(key.public_key().public_bytes_raw()).hexdigest(), key)
     checkpoint = checkpoint_open(sigsum["note"].encode(), signer.verifier)
     assert checkpoint.size == 10
     assert checkpoint_sign(checkpoint, signer) == sigsum["note"].encode()

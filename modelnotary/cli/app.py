@@ -1,0 +1,108 @@
+"""The command line for auditors and pipelines. Each command loads what it needs and nothing more."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from modelnotary.cli.gate import gate
+
+USAGE_EXIT = 3
+
+app = typer.Typer(
+    name="modelnotary",
+    help="Verify the evidence of Model Notary offline, identify models and data, and ask the gate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(gate, name="gate")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+
+class _VerifyCommand(TyperCommand):
+    """2 means incomplete evidence here, so a mistyped command line must end with another code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- a private class of Typer
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            error.exit_code = USAGE_EXIT
+            raise
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 -- the signature of an option's callback
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"modelnotary {version('modelnotary')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def _modelnotary(
+    _: Version = False,  # noqa: FBT002 -- a flag
+) -> None:
+    pass
+
+
+@app.command(cls=_VerifyCommand)
+def verify(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", help="Evidence bundles (zip or folder), report PDFs, decisions, proofs."),
+    ],
+    trust: Annotated[
+        Path | None, typer.Option(help="The trust file to rely on, obtained from the operator beforehand.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint kept earlier; a bundle must continue it.")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 -- a flag
+) -> None:
+    """Verify evidence offline.
+
+    Ends with 0 when everything is verified, 1 when something was tampered with, 2 when something is missing,
+    3 when the command cannot be carried out.
+    """
+    from modelnotary.cli.rendering import reports_json, reports_text
+    from modelnotary.verify.errors import VerifyError
+    from modelnotary.verify.procedure import verify_paths
+    from modelnotary.verify.result import exit_code_of
+
+    try:
+        reports = verify_paths(paths, trust_file=trust, checkpoint_file=checkpoint)
+    except VerifyError as error:
+        typer.echo(f"modelnotary verify: {error}", err=True)
+        raise typer.Exit(USAGE_EXIT) from error
+    typer.echo(reports_json(reports) if as_json else reports_text(reports))
+    raise typer.Exit(exit_code_of(reports))
+
+
+@app.command()
+def manifest(
+    path: Annotated[Path, typer.Argument(help="A model or a data set: a file or a folder.")],
+    as_json: AsJson = False,  # noqa: FBT002 -- a flag
+) -> None:
+    """Print the digest that identifies a model or a data set by its full content."""
+    from modelnotary.manifest import ManifestError, manifest_of
+
+    try:
+        found = manifest_of(path)
+    except ManifestError as error:
+        typer.echo(f"modelnotary manifest: {error}", err=True)
+        raise typer.Exit(1) from error
+    if as_json:
+        files = [file.to_json() for file in found.files]
+        kind = "folder" if found.is_folder else "file"
+        typer.echo(json.dumps({"digest": found.digest.text, "kind": kind, "size": found.size, "files": files}))
+    else:
+        typer.echo(found.digest.text)

@@ -1,0 +1,248 @@
+"""Evidence bundles: written in one canonical form, and verified offline against nothing but a trust file.
+
+The procedure of `bundle_examine`, numbered as in the code:
+
+1.  Open the archive. Every byte outside the files' contents must be the one the canonical form prescribes.
+2.  Take the trust file: the one given, else, unpinned, the one inside the bundle.
+3.  Open the manifest: signed by a decision key of the trust file that was in force when it was made.
+4.  Compare the files with the manifest: each is there with its size and SHA-256, and there is no other.
+5.  For each log, open the checkpoint: signed by the log's own key, and the one the manifest states.
+6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare the
+    root with the checkpoint and the chain head with the one stated.
+7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
+    then had.
+8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the
+    ledger says; its policy and evidence are in the bundle. An expired decision is reported, not refused.
+9.  Find every piece of evidence, policy and report named by its digest in the ledger.
+
+A bundle that lacks something is incomplete; one in which something is wrong is tampered with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+
+from modelnotary.attest.dsse import Envelope, envelope_verify
+from modelnotary.attest.errors import AttestError
+from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.errors import LedgerError
+from modelnotary.ledger.tiles import tiles_of_level
+from modelnotary.verify.archive import Files, archive_write, files_open
+from modelnotary.verify.bundle_contents import Contents, reports_named
+from modelnotary.verify.bundle_format import (
+    KNOWN_FILE,
+    MANIFEST_FILE,
+    MANIFEST_PAYLOAD_TYPE,
+    BundleManifest,
+    chain_file,
+    log_folder,
+)
+from modelnotary.verify.bundle_log import EntryError, Replay, log_replay
+from modelnotary.verify.errors import BundleError, TrustError
+from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
+from modelnotary.verify.trust import TRUST_FILE, Trust
+
+LINEAGE = "lineage"
+NO_TRUST = "there is no trust file to verify against; give one with --trust"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFindings:
+    """What a bundle turned out to be: the report, the trust file used, the report digests in its ledger."""
+
+    report: VerificationReport
+    trust: Trust | None
+    reports: Mapping[str, frozenset[Digest]]
+
+
+def bundle_write(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write an evidence bundle: the canonical zip of these files.
+
+    Args:
+        path: where to write it; replaced in one step.
+        files: content by name, ``manifest.dsse.json`` (from `bundle_format.manifest_sign`) among them.
+
+    Raises:
+        BundleError: a name is not one of a bundle's, the manifest is missing, or there is too much.
+        OSError: the file cannot be written.
+    """
+    unknown = [name for name in files if name != MANIFEST_FILE and not KNOWN_FILE.fullmatch(name)]
+    if unknown or MANIFEST_FILE not in files:
+        raise BundleError(f"a bundle needs its manifest and has no place for {', '.join(unknown) or 'less'}")
+    archive_write(path, files)
+
+
+def verify_bundle(path: Path, trust: Trust | None, *, kept: KeptCheckpoint | None, now: datetime) -> VerificationReport:
+    """Verify an evidence bundle; see `bundle_examine`."""
+    return bundle_examine(path, trust, kept=kept, now=now).report
+
+
+def bundle_examine(path: Path, trust: Trust | None, *, kept: KeptCheckpoint | None, now: datetime) -> BundleFindings:
+    """Verify an evidence bundle by the procedure at the top of this module.
+
+    Args:
+        path: a canonical zip, or a folder with the same files.
+        trust: the keys to rely on; None to use, unpinned, those in the bundle.
+        kept: a checkpoint the auditor kept earlier.
+        now: the present, aware, to tell which decisions have expired.
+
+    Returns:
+        The findings. What is wrong with the bundle is in the report and never raised.
+    """
+    examination = _Examination(kept, now)
+    try:
+        with files_open(path) as files:
+            examination.run(files, trust, path)
+    except BundleError as error:
+        examination.checks.append(failed("archive", str(error)))
+    report = VerificationReport("bundle", str(path), tuple(examination.checks), examination.anchor)
+    return BundleFindings(report, examination.trust, examination.reports)
+
+
+class _Examination:
+    def __init__(self, kept: KeptCheckpoint | None, now: datetime) -> None:
+        self.checks: list[Check] = []
+        self.trust: Trust | None = None
+        self.anchor: TrustAnchor | None = None
+        self.reports: Mapping[str, frozenset[Digest]] = {}
+        self._kept = kept
+        self._now = now
+
+    def run(self, files: Files, trust: Trust | None, path: Path) -> None:
+        kind = "a folder" if path.is_dir() else "a canonical archive"
+        self.checks.append(passed("archive", f"{kind} of {len(files.sizes)} files"))  # 1
+        self.trust = trust or self._trust_inside(files, path)  # 2
+        if self.trust is None:
+            return
+        manifest = self._manifest(files, self.trust)  # 3
+        if manifest is None:
+            return
+        self.checks += _files_check(files, manifest)  # 4
+        replays = {log.origin: self._log(files, log, self.trust) for log in manifest.logs}  # 5, 6
+        self._kept_check(manifest, replays, self.trust)  # 7
+        lineage = replays.get(f"{self.trust.instance}/{LINEAGE}")
+        if lineage is None:
+            self.checks.append(missing("contents", "without the lineage log they cannot be compared with it"))
+            return
+        self.checks += Contents(files, manifest.subject.id, lineage, self.trust).checks(self._now)  # 8, 9
+        self.reports = reports_named(lineage)
+
+    def _trust_inside(self, files: Files, path: Path) -> Trust | None:
+        if TRUST_FILE not in files.sizes:
+            self.checks.append(missing("trust", NO_TRUST))
+            return None
+        try:
+            trust = Trust.from_bytes(files.read(TRUST_FILE))
+        except TrustError as error:
+            self.checks.append(failed("trust", f"in the bundle's own trust.json: {error}"))
+            return None
+        self.anchor = TrustAnchor(f"inside {path}", pinned=False, fingerprint=trust.fingerprint)
+        return trust
+
+    def _manifest(self, files: Files, trust: Trust) -> BundleManifest | None:
+        if MANIFEST_FILE not in files.sizes:
+            self.checks.append(missing("manifest", f"there is no {MANIFEST_FILE}"))
+            return None
+        try:
+            envelope = Envelope.from_bytes(files.read(MANIFEST_FILE))
+            keys = [item.key for item in trust.decision_keys]
+            signers = envelope_verify(envelope, MANIFEST_PAYLOAD_TYPE, keys)
+            manifest = BundleManifest.from_bytes(envelope.payload)
+        except (AttestError, BundleError) as error:
+            self.checks.append(failed("manifest", str(error)))
+            return None
+        if not trust.in_force(signers, manifest.created_at):
+            self.checks.append(failed("manifest", "signed with a key that was not in force at its creation time"))
+            return None
+        subject = manifest.subject
+        self.checks.append(passed("manifest", f"signed; about {subject.kind} {subject.name} ({subject.id})"))
+        return manifest
+
+    def _log(self, files: Files, stated: Checkpoint, trust: Trust) -> Replay | None:
+        folder = log_folder(stated.origin)
+        name = folder.removeprefix("logs/")
+        self.checks.append(_checkpoint_check(files, stated, trust, name))
+        absent = _first_absent(files, stated)
+        if absent is not None:
+            self.checks.append(missing(f"{name} entries", f"{absent} is not there"))
+            return None
+        kept_size = self._kept.checkpoint.size if self._kept and self._kept.origin == stated.origin else None
+        try:
+            replay = log_replay(files, stated, kept_size)
+        except EntryError as error:
+            self.checks.append(failed(f"{name} entries", str(error), index=error.index))
+            return None
+        self.checks.append(passed(f"{name} entries", f"all {stated.size} read and hashed again"))
+        self.checks.append(_tree_check(name, stated, replay))
+        self.checks.append(_chain_check(name, files.read(f"{folder}/chain"), replay))
+        return replay
+
+    def _kept_check(self, manifest: BundleManifest, replays: Mapping[str, Replay | None], trust: Trust) -> None:
+        if self._kept is None:
+            return
+        stated = next((log for log in manifest.logs if log.origin == self._kept.origin), None)
+        if stated is None:
+            self.checks.append(missing("kept checkpoint", f"the bundle lacks the log {self._kept.origin}"))
+            return
+        replay = replays[self._kept.origin]
+        if replay is None:
+            self.checks.append(missing("kept checkpoint", "the log cannot be read, so it cannot be compared"))
+            return
+        self.checks.append(self._kept.compare(stated.size, replay.kept_root, trust))
+
+
+def _first_absent(files: Files, log: Checkpoint) -> str | None:
+    """Name a file of a log that is not there. Stops at the first, however many entries a log claims to have."""
+    folder = log_folder(log.origin)
+    wanted = chain((f"{folder}/chain",), (f"{folder}/{tile.path}" for tile in tiles_of_level(None, log.size)))
+    return next((path for path in wanted if path not in files.sizes), None)
+
+
+def _files_check(files: Files, manifest: BundleManifest) -> list[Check]:
+    listed = {file.path for file in manifest.files}
+    extra = sorted(files.sizes.keys() - listed - {MANIFEST_FILE})
+    unknown = [path for path in sorted(listed) if not KNOWN_FILE.fullmatch(path)]
+    changed = [
+        file.path
+        for file in manifest.files
+        if file.path in files.sizes
+        and (files.sizes[file.path] != file.size or Digest.of(files.read(file.path)) != file.digest)
+    ]
+    checks = [failed("files", f"{path} is not the file the manifest lists") for path in changed]
+    checks += [failed("files", f"{path} is not in the manifest") for path in extra]
+    checks += [failed("files", f"{path} has no place in a bundle") for path in unknown]
+    absent = sorted(listed - files.sizes.keys())
+    checks += [missing("files", f"{path} is listed but not there") for path in absent]
+    return checks or [passed("files", f"all {len(listed)} as listed in the manifest")]
+
+
+def _checkpoint_check(files: Files, stated: Checkpoint, trust: Trust, name: str) -> Check:
+    path = f"logs/{name}/checkpoint"
+    verifier = trust.log_verifier(stated.origin)
+    if verifier is None:
+        return failed(f"{name} checkpoint", f"the trust file has no key for the log {stated.origin}")
+    if path not in files.sizes:
+        return missing(f"{name} checkpoint", f"{path} is not there")
+    try:
+        checkpoint = checkpoint_open(files.read(path), verifier)
+    except LedgerError as error:
+        return failed(f"{name} checkpoint", str(error))
+    if (checkpoint.size, checkpoint.root) != (stated.size, stated.root):
+        return failed(f"{name} checkpoint", "the signed checkpoint is not the one the manifest states")
+    return passed(f"{name} checkpoint", f"signed by the log {stated.origin} at {stated.size} entries")
+
+
+def _tree_check(name: str, stated: Checkpoint, replay: Replay) -> Check:
+    if replay.root != stated.root:
+        return failed(f"{name} tree", f"the {stated.size} entries do not lead to the root that was signed")
+    return passed(f"{name} tree", "the entries lead to the signed root")
+
+
+def _chain_check(name: str, recorded: bytes, replay: Replay) -> Check:
+    if recorded != chain_file(replay.chain_head):
+        return failed(f"{name} chain", "the entries do not lead to the chain head that is stated")
+    return passed(f"{name} chain", "the entries lead to the stated chain head")

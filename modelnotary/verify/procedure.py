@@ -1,0 +1,129 @@
+"""Verifying everything an auditor was given, in one call.
+
+1. Tell what each path is. Read the pinned trust file and the kept checkpoint.
+2. Verify the bundles. Each uses the pinned trust file, else one found beside it, else its own.
+3. Verify the rest. Each uses the pinned trust file, else one found beside it, else that of a bundle in this
+   call.
+4. Hold each report PDF against each bundle: its bytes must be those the bundle's ledger names for that report.
+
+Every report says which trust file was relied on and whether it was pinned.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from modelnotary.ledger.digest import Digest
+from modelnotary.verify.bundle import NO_TRUST, BundleFindings, bundle_examine
+from modelnotary.verify.decision import verify_decision
+from modelnotary.verify.errors import InputError
+from modelnotary.verify.evidence_file import Kind, evidence_kind
+from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.proof import verify_proof
+from modelnotary.verify.result import Check, ExitCode, TrustAnchor, VerificationReport, failed, missing, passed
+from modelnotary.verify.trust import Trust, trust_discover
+
+type Anchored = tuple[Trust, TrustAnchor]
+
+
+def verify_paths(
+    paths: Sequence[Path], *, trust_file: Path | None = None, checkpoint_file: Path | None = None
+) -> list[VerificationReport]:
+    """Verify bundles, report PDFs, decisions and proofs.
+
+    Args:
+        paths: what to verify.
+        trust_file: the trust file the auditor pins.
+        checkpoint_file: a checkpoint the auditor kept; needs a bundle among the paths.
+
+    Returns:
+        One report for each path, in the order given.
+
+    Raises:
+        VerifyError: a path, the trust file or the checkpoint cannot be read or is not what it has to be.
+    """
+    kinds = {path: evidence_kind(path) for path in paths}  # 1
+    pinned = None if trust_file is None else _anchored(trust_file, pinned=True)
+    kept = None if checkpoint_file is None else KeptCheckpoint.from_file(checkpoint_file)
+    if not kinds or (kept is not None and Kind.BUNDLE not in kinds.values()):
+        raise InputError("give the evidence to verify; a kept checkpoint is compared with an evidence bundle")
+    now = datetime.now(UTC)
+    bundles = {
+        path: _bundle(path, pinned or _beside(path), kept, now)  # 2
+        for path, kind in kinds.items()
+        if kind is Kind.BUNDLE
+    }
+    reports = []
+    for path, kind in kinds.items():
+        if kind is Kind.BUNDLE:
+            reports.append(bundles[path].report)
+            continue
+        anchored = pinned or _beside(path) or _of_bundle(bundles.values())  # 3
+        report = _single(path, kind, anchored, now)
+        if kind is Kind.REPORT:
+            report = _cross_check(report, path, bundles)  # 4
+        reports.append(report)
+    return reports
+
+
+def _bundle(path: Path, anchored: Anchored | None, kept: KeptCheckpoint | None, now: datetime) -> BundleFindings:
+    if anchored is None:
+        return bundle_examine(path, None, kept=kept, now=now)
+    trust, anchor = anchored
+    findings = bundle_examine(path, trust, kept=kept, now=now)
+    return replace(findings, report=replace(findings.report, anchor=anchor))
+
+
+def _single(path: Path, kind: Kind, anchored: Anchored | None, now: datetime) -> VerificationReport:
+    if anchored is None:
+        return VerificationReport(kind.value, str(path), (missing("trust", NO_TRUST),))
+    trust, anchor = anchored
+    if kind is Kind.DECISION:
+        report = verify_decision(path, trust, now=now)
+    elif kind is Kind.PROOF:
+        report = verify_proof(path, trust)
+    else:
+        # PDF libraries take most of a second to load, and only reports need them.
+        from modelnotary.verify.report import verify_report
+
+        report = verify_report(path, trust)
+    return replace(report, anchor=anchor)
+
+
+def _cross_check(report: VerificationReport, path: Path, bundles: Mapping[Path, BundleFindings]) -> VerificationReport:
+    """Hold a genuine PDF against the ledgers; what a broken one says about itself is worth nothing."""
+    if not bundles or report.exit_code is not ExitCode.VERIFIED:
+        return report
+    from modelnotary.verify.report import report_identity
+
+    name, _ = report_identity(path)
+    digest = Digest.of_file(path)
+    checks = [_issued(name, digest, bundle, findings) for bundle, findings in bundles.items()]
+    return replace(report, checks=(*report.checks, *checks))
+
+
+def _issued(name: str, digest: Digest, bundle: Path, findings: BundleFindings) -> Check:
+    digests = findings.reports.get(name)
+    if digests is None:
+        return missing("ledger", f"the ledger in {bundle} names no report {name}; it may be older than the report")
+    if digest not in digests:
+        return failed("ledger", f"this is not the file that the ledger in {bundle} names for the report {name}")
+    return passed("ledger", f"the ledger in {bundle} names this file for the report {name}")
+
+
+def _anchored(path: Path, *, pinned: bool) -> Anchored:
+    trust = Trust.from_file(path)
+    return trust, TrustAnchor(str(path), pinned=pinned, fingerprint=trust.fingerprint)
+
+
+def _beside(path: Path) -> Anchored | None:
+    found = trust_discover(path)
+    return None if found is None else _anchored(found, pinned=False)
+
+
+def _of_bundle(bundles: Iterable[BundleFindings]) -> Anchored | None:
+    for findings in bundles:
+        if findings.trust is not None and findings.report.anchor is not None:
+            return findings.trust, findings.report.anchor
+    return None
