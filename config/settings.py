@@ -142,7 +142,6 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = NOTARY_HOME / "static"
 WHITENOISE_USE_FINDERS = True
 
 # --- People ---------------------------------------------------------------------------------------------------------

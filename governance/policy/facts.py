@@ -26,6 +26,8 @@ EVIDENCE_FACTS: dict[str, dict[str, FactType]] = {
         "equalized_odds_difference": FactType.NUMBER,
         "selection_rate": FactType.NUMBER,
         "accuracy": FactType.NUMBER,
+        "auc": FactType.NUMBER,
+        "rows": FactType.INTEGER,
         "min_group_n": FactType.INTEGER,
         "verdict": FactType.TEXT,
     },
