@@ -9,6 +9,7 @@ INSERT_ONLY = (
     "governance_evidence",
     "governance_lineageedge",
     "governance_modelversion",
+    "governance_policy",
     "governance_policyversion",
     "governance_run",
     "governance_signature",
@@ -38,6 +39,19 @@ BEGIN
   RETURN NEW;
 END $$;
 
+-- What is asked of the signers is fixed when they are asked, and an answer is final.
+CREATE FUNCTION governance_request_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.state <> 'open' THEN
+    RAISE EXCEPTION 'approval request % is already %', OLD.id, OLD.state USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF (NEW.id, NEW.decision_id, NEW.quorum, NEW.roles, NEW.opened_at)
+     IS DISTINCT FROM (OLD.id, OLD.decision_id, OLD.quorum, OLD.roles, OLD.opened_at) THEN
+    RAISE EXCEPTION 'approval request %: what it asks for never changes', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+
 -- Separation of duties, also for whoever writes SQL: the signer is a person without power over the rules, and neither
 -- wrote the model, nor asked for the decision, nor produced the evidence, nor published the policy.
 CREATE FUNCTION governance_signature_guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -46,6 +60,9 @@ BEGIN
   IF EXISTS (SELECT FROM governance_user WHERE id = NEW.signer_id AND (is_service OR is_superuser)) THEN
     RAISE EXCEPTION 'signature refused: % is a service account or a superuser', NEW.signer_id
       USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NOT EXISTS (SELECT FROM governance_approvalrequest WHERE id = NEW.request_id AND state = 'open') THEN
+    RAISE EXCEPTION 'signature refused: request % is not open', NEW.request_id USING ERRCODE = 'restrict_violation';
   END IF;
   SELECT EXISTS (
     SELECT FROM governance_approvalrequest r
@@ -72,7 +89,13 @@ CREATE TRIGGER decision_not_truncated BEFORE TRUNCATE ON governance_decision
   FOR EACH STATEMENT EXECUTE FUNCTION governance_refuse_change();
 CREATE TRIGGER separation_of_duties BEFORE INSERT ON governance_signature
   FOR EACH ROW EXECUTE FUNCTION governance_signature_guard();
-REVOKE DELETE ON governance_decision FROM mn_app;
+CREATE TRIGGER answer_final BEFORE UPDATE ON governance_approvalrequest
+  FOR EACH ROW EXECUTE FUNCTION governance_request_guard();
+CREATE TRIGGER request_kept BEFORE DELETE ON governance_approvalrequest
+  FOR EACH ROW EXECUTE FUNCTION governance_refuse_change();
+CREATE TRIGGER request_not_truncated BEFORE TRUNCATE ON governance_approvalrequest
+  FOR EACH STATEMENT EXECUTE FUNCTION governance_refuse_change();
+REVOKE DELETE ON governance_decision, governance_approvalrequest FROM mn_app;
 """ + "".join(
     f"""
 CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON {table}
@@ -84,8 +107,15 @@ REVOKE UPDATE, DELETE ON {table} FROM mn_app;
     for table in INSERT_ONLY
 )
 
+# SELECT ... FOR UPDATE, by which evidence, decisions and signatures wait for each other, asks for the right to update
+# some column. The triggers above refuse the update itself.
+LOCKS = """
+GRANT UPDATE (id) ON governance_modelversion, governance_policy TO mn_app;
+"""
+
 UNDO = """
 DROP FUNCTION governance_signature_guard() CASCADE;
+DROP FUNCTION governance_request_guard() CASCADE;
 DROP FUNCTION governance_decision_guard() CASCADE;
 DROP FUNCTION governance_refuse_change() CASCADE;
 """
@@ -93,4 +123,4 @@ DROP FUNCTION governance_refuse_change() CASCADE;
 
 class Migration(migrations.Migration):
     dependencies = [("governance", "0001_initial"), ("audit", "0002_logs")]
-    operations = [migrations.RunSQL(FUNCTIONS + TRIGGERS, UNDO)]
+    operations = [migrations.RunSQL(FUNCTIONS + TRIGGERS + LOCKS, UNDO)]

@@ -1,0 +1,251 @@
+"""People, tokens and governed records, made through the product's own services: what a test needs before it begins."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.utils import timezone
+
+from governance.actors import system_actor
+from governance.enums import EvidenceType, Role, Scope, Vote
+from governance.models import ApprovalRequest, Decision, Evidence, ModelVersion, PolicyVersion, Signature, User
+from governance.services import inventory
+from governance.services.approvals import SigningIntent, approval_sign
+from governance.services.decisions import decision_evaluate
+from governance.services.evidence import evidence_deposit
+from governance.services.people import (
+    administrator_create,
+    person_create,
+    service_account_create,
+    token_create,
+)
+from governance.services.policies import policy_publish
+from modelnotary.ledger.digest import Digest
+
+PASSWORD = "a long enough pass phrase"
+REASON = "The limits of the policy are met and I looked at every group."
+PERSONAL_SCOPES = tuple(Scope)
+SERVICE_SCOPES = tuple(scope for scope in Scope if scope is not Scope.APPROVAL_VOTE)
+_numbers = count(1)
+
+
+def unique(prefix: str) -> str:
+    """A name that no other call gives within this process."""
+    return f"{prefix}-{next(_numbers)}"
+
+
+def person(*roles: Role) -> User:
+    username = unique("person")
+    return person_create(
+        actor=system_actor("setup"),
+        username=username,
+        full_name=f"Pat {username.title()}",
+        email=f"{username}@example.org",
+        password=PASSWORD,
+        roles=list(roles),
+        at=timezone.now(),
+    )
+
+
+def administrator() -> User:
+    return administrator_create(
+        actor=system_actor("setup"), username=unique("administrator"), password=PASSWORD, at=timezone.now()
+    )
+
+
+def service_account(owner: User) -> User:
+    return service_account_create(
+        actor=system_actor("setup"), username=unique("pipeline"), owner=owner, at=timezone.now()
+    )
+
+
+def token(user: User, *scopes: Scope, at: datetime | None = None, lifetime: timedelta = timedelta(days=1)) -> str:
+    """A token's text; without scopes it has every one that its user can have."""
+    created = at or timezone.now()
+    everything = SERVICE_SCOPES if user.is_service else PERSONAL_SCOPES
+    return token_create(
+        actor=system_actor("setup"),
+        user=user,
+        name="test",
+        scopes=list(scopes or everything),
+        expires_at=created + lifetime,
+        at=created,
+    ).text
+
+
+def model_bytes() -> bytes:
+    """What an XGBoost JSON model begins like, never the same twice; enough to register, not to predict."""
+    return json.dumps({"learner": {"attributes": {"made": unique("model")}}, "version": [3, 0, 0]}).encode()
+
+
+def stored(content: bytes, actor: User) -> Digest:
+    """Put bytes into the artifact store."""
+    digest = Digest.of(content)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        inventory.artifact_store(actor=actor, file=Path(file.name), declared=digest, at=timezone.now())
+    return digest
+
+
+def model_version(actor: User, **particulars: Any) -> ModelVersion:
+    """A version of a new model in a new system."""
+    now = timezone.now()
+    system = inventory.system_register(
+        actor=actor,
+        owner=actor.owner or actor,
+        at=now,
+        slug=unique("system"),
+        name="Mortgage underwriting",
+        operator="First Example Bank",
+        purpose="Decides on mortgage applications",
+        decision_supported="Denial of a mortgage",
+        affected_persons="Applicants",
+        jurisdiction="US",
+        contains_phi=False,
+    )
+    model = inventory.model_register(actor=actor, system=system, slug=unique("denial"), name="Denial risk", at=now)
+    return inventory.model_version_register(
+        actor=actor,
+        model=model,
+        digest=stored(model_bytes(), actor),
+        code_commit="",
+        parameters=particulars.pop("parameters", {}),
+        metrics={},
+        at=now,
+    )
+
+
+def evidence(producer: User, version: ModelVersion, **payload: Any) -> Evidence:
+    """A performance report; by default one that `policy_text` accepts."""
+    return evidence_deposit(
+        producer=producer,
+        version=version,
+        kind=EvidenceType.PERFORMANCE,
+        payload={"auc": 0.84, "rows": 477} | payload,
+        measured=False,
+        at=timezone.now(),
+    )
+
+
+def policy_document(environment: str, **changes: Any) -> dict[str, Any]:
+    """A policy that asks for an AUC of 0.75 and one signature of a compliance officer."""
+    return {
+        "policy": f"policy-{environment}",
+        "title": "Mortgage models",
+        "environment": environment,
+        "valid_days": 30,
+        "rules": [
+            {
+                "id": "PERF-001",
+                "title": "The model ranks well enough",
+                "evidence": "performance",
+                "clause": "performance.auc >= 0.75",
+                "observed": "performance.auc",
+                "expected": ">= 0.75",
+                "remediation": "Train again.",
+            }
+        ],
+        "approvals": {
+            "quorum": 1,
+            "roles": ["compliance", "model_risk"],
+            "meaning": "I have reviewed the evidence and approve this use.",
+        },
+    } | changes
+
+
+def policy_text(environment: str, **changes: Any) -> str:
+    return yaml.safe_dump(policy_document(environment, **changes), sort_keys=False)
+
+
+def policy(publisher: User, environment: str, **changes: Any) -> PolicyVersion:
+    return policy_publish(actor=publisher, document=policy_text(environment, **changes), at=timezone.now())
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model version that waits for signatures, and everybody who had a part in it.
+
+    Attributes:
+        author: Owner of the pipeline, and so the author of the version.
+        pipeline: Service account that registered the version.
+        producer: Deposited the evidence.
+        publisher: Published the policy.
+        requester: Asked for the decision.
+        officers: Two compliance officers who had no part.
+    """
+
+    environment: str
+    author: User
+    pipeline: User
+    producer: User
+    publisher: User
+    requester: User
+    officers: tuple[User, User]
+    version: ModelVersion
+    policy: PolicyVersion
+    evidence: Evidence
+    decision: Decision
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.from_text(self.version.digest)
+
+    @property
+    def request(self) -> ApprovalRequest:
+        return ApprovalRequest.objects.get(decision=self.decision)
+
+    def evaluate(self, at: datetime | None = None) -> Decision:
+        return decision_evaluate(
+            actor=self.requester, digest=self.digest, environment=self.environment, at=at or timezone.now()
+        )
+
+    def intent(self, **changes: Any) -> SigningIntent:
+        return SigningIntent(
+            **(
+                {
+                    "vote": Vote.APPROVE,
+                    "role": Role.COMPLIANCE,
+                    "reason": REASON,
+                    "evidence_set_digest": self.decision.evidence_set_digest,
+                    "password": PASSWORD,
+                }
+                | changes
+            )
+        )
+
+    def sign(self, signer: User, at: datetime | None = None, **changes: Any) -> Signature:
+        intent = self.intent(**changes)
+        return approval_sign(signer=signer, request_id=self.request.id, intent=intent, at=at or timezone.now())
+
+
+def waiting_case(*, quorum: int = 1, **changes: Any) -> Case:
+    """A case whose rules pass and whose signatures are missing. Everybody holds the role that may sign."""
+    author, producer, publisher, requester, *officers = (person(Role.COMPLIANCE) for _ in range(6))
+    environment = unique("production")
+    pipeline = service_account(author)
+    version = model_version(pipeline)
+    approvals = policy_document(environment)["approvals"] | {"quorum": quorum}
+    published = policy(publisher, environment, **({"approvals": approvals} | changes))
+    deposited = evidence(producer, version)
+    decision = decision_evaluate(
+        actor=requester, digest=Digest.from_text(version.digest), environment=environment, at=timezone.now()
+    )
+    return Case(
+        environment=environment,
+        author=author,
+        pipeline=pipeline,
+        producer=producer,
+        publisher=publisher,
+        requester=requester,
+        officers=(officers[0], officers[1]),
+        version=version,
+        policy=published,
+        evidence=deposited,
+        decision=decision,
+    )
