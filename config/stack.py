@@ -18,13 +18,16 @@ _READY_SECONDS = 90.0
 _SUPERVISOR = "supervisor"
 # The supervisor gives its processes ten seconds.
 _SUPERVISOR_GRACE_SECONDS = 20.0
-_PREPARATIONS = {
-    "migrate": "Bringing the database up to date",
-    "roles_apply": "Setting the database roles' passwords",
-    "keys_create": "Creating signing keys where missing",
-    "admin_create": "Creating the first administrator where missing",
-}
-_AS_MIGRATOR = frozenset({"migrate", "roles_apply"})
+# Several commands of manage.py in one process: most of each one's time is starting.
+_MANAGE = """
+import os, sys
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+import django
+from django.core.management import call_command
+django.setup()
+for name in sys.argv[1:]:
+    call_command(name)
+"""
 
 
 class Stack:
@@ -79,17 +82,16 @@ class Stack:
 
     def status(self) -> dict[str, bool]:
         """Tell of each service and each process whether it runs."""
-        processes = {
-            name: pid_file(self.home, name).leader() is not None for name in (_SUPERVISOR, *PROCESSES)
-        }
+        processes = {name: pid_file(self.home, name).leader() is not None for name in (_SUPERVISOR, *PROCESSES)}
         return self.services.status() | processes
 
     def _processes_start(self) -> dict[str, str]:
         end_processes(self.home)
         environment = self.services.free_process_ports()
-        for name, step in _PREPARATIONS.items():
-            self.say(step)
-            self._manage(name, environment)
+        self.say("Bringing the database and its roles up to date")
+        self._manage("migrate", "roles_apply", environment=environment | {"DJANGO_DATABASE_ROLE": "migrator"})
+        self.say("Creating signing keys and the first administrator where missing")
+        self._manage("keys_create", "admin_create", environment=environment)
         self.say(f"Starting {', '.join(PROCESSES)}")
         argv = [sys.executable, "-m", "config.supervisor", str(self.home)]
         search = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
@@ -100,20 +102,19 @@ class Stack:
         self._supervisor.end(grace_seconds=_SUPERVISOR_GRACE_SECONDS)
         end_processes(self.home)
 
-    def _manage(self, name: str, environment: dict[str, str]) -> None:
-        role = {"DJANGO_DATABASE_ROLE": "migrator"} if name in _AS_MIGRATOR else {}
-        log = log_file(self.home, name)
+    def _manage(self, *names: str, environment: dict[str, str]) -> None:
+        log = log_file(self.home, names[0])
         with log.open("wb") as output:
             done = subprocess.run(  # noqa: S603 - our own program
-                [sys.executable, "manage.py", name],
+                [sys.executable, "-c", _MANAGE, *names],
                 cwd=CHECKOUT,
-                env=os.environ | environment | role,
+                env=os.environ | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
             )
         if done.returncode:
-            raise StartFailedError(f"manage.py {name}", log, f"it ended with exit code {done.returncode}")
+            raise StartFailedError(" and ".join(names), log, f"exit code {done.returncode}")
 
     def _wait_ready(self, environment: dict[str, str]) -> None:
         address = f"{environment['PUBLIC_URL']}/readyz"

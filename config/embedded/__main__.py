@@ -94,9 +94,7 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="name", required=True)
     for name, (_, text) in _COMMANDS.items():
         commands.add_parser(name, help=text)
-    run = commands.add_parser(
-        "run", help="run a command with everything up, then stop what was started for it"
-    )
+    run = commands.add_parser("run", help="run a command with everything up, then stop what was started for it")
     run.add_argument("command", nargs="+", metavar="CMD")
     return parser.parse_args()
 

@@ -82,9 +82,7 @@ class Installation:
 
     def database_url(self, role: str, database: str = DATABASE) -> str:
         """Address at which `role` reaches `database`."""
-        return (
-            f"postgresql://{role}:{self.role_passwords[role]}@{LOOPBACK}:{self.ports['postgres']}/{database}"
-        )
+        return f"postgresql://{role}:{self.role_passwords[role]}@{LOOPBACK}:{self.ports['postgres']}/{database}"
 
     def broker_url(self) -> str:
         """Address of the broker."""

@@ -34,6 +34,4 @@ def free_port(preferred: int) -> int:
         port = _FIRST + secrets.randbelow(_LAST - _FIRST)
         if is_free(port):
             return port
-    raise EmbeddedError(
-        f"No free TCP port on {LOOPBACK} between {_FIRST} and {_LAST}. End programs that hold them."
-    )
+    raise EmbeddedError(f"No free TCP port on {LOOPBACK} between {_FIRST} and {_LAST}. End programs that hold them.")

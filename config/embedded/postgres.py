@@ -139,9 +139,7 @@ class Postgres:
         ]
         done = subprocess.run(argv, env=_server_environment(), capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
-            raise StartFailedError(
-                self.name, self.log, f"initdb said: {(done.stderr or done.stdout).strip()}"
-            )
+            raise StartFailedError(self.name, self.log, f"initdb said: {(done.stderr or done.stdout).strip()}")
 
     def _launch(self, installation: Installation) -> int:
         self.guise().adopt(self.data)

@@ -32,9 +32,7 @@ class Guise:
         if folder.stat().st_uid == self.owner:
             return
         if os.geteuid() != 0:
-            raise EmbeddedError(
-                f"{folder} belongs to another user. Run as that user, or remove it to begin anew."
-            )
+            raise EmbeddedError(f"{folder} belongs to another user. Run as that user, or remove it to begin anew.")
         for parent, _, files in os.walk(folder):
             for path in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
                 os.chown(path, self.owner, -1, follow_symlinks=False)

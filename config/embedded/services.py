@@ -129,11 +129,7 @@ class EmbeddedServices:
 
 def _create_statement(name: str, template: str | None) -> sql.Composed:
     statement = sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(MIGRATOR))
-    return (
-        statement
-        if template is None
-        else statement + sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    )
+    return statement if template is None else statement + sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
 
 
 def _copy_rights(connection: psycopg.Connection, source: str, target: str) -> None:

