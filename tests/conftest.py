@@ -120,6 +120,17 @@ def database(
 
 
 @pytest.fixture(scope="session")
+def keys(request: pytest.FixtureRequest) -> Path:
+    """Folder with the installation's signing keys, made once; the trust file that names them lies beside it."""
+    django_ready(request.config)
+    from django.conf import settings
+    from django.core.management import call_command
+
+    call_command("keys_create", verbosity=0)
+    return Path(settings.KEYS_DIR)
+
+
+@pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole product, all processes running, on an empty database of its own."""
     home = services().home / "stack"
