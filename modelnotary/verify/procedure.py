@@ -87,7 +87,7 @@ def _single(path: Path, kind: Kind, anchored: Anchored | None, now: datetime) ->
         # PDF libraries take most of a second to load, and only reports need them.
         from modelnotary.verify.report import verify_report
 
-        report = verify_report(path, trust)
+        report = verify_report(path, trust, now=now)
     return replace(report, anchor=anchor)
 
 
@@ -97,9 +97,8 @@ def _cross_check(report: VerificationReport, path: Path, bundles: Mapping[Path, 
         return report
     from modelnotary.verify.report import report_identity
 
-    name, _ = report_identity(path)
-    digest = Digest.of_file(path)
-    checks = [_issued(name, digest, bundle, findings) for bundle, findings in bundles.items()]
+    name, digest = report_identity(path)
+    checks = [_issued(name, Digest.from_text(digest), bundle, findings) for bundle, findings in bundles.items()]
     return replace(report, checks=(*report.checks, *checks))
 
 
