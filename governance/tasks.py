@@ -22,7 +22,10 @@ _TASKS = {
 
 
 def job_remind(job: Job) -> None:
-    """Tell the workers that a job waits. A lost reminder is sent again by the rescue, so a dead broker loses nothing."""
+    """Tell the workers that a job waits.
+
+    A lost reminder is sent again by the rescue, so a dead broker loses nothing.
+    """
     try:
         current_app.send_task(_TASKS[JobType(job.type)], [job.id], retry=False)
     except OperationalError:

@@ -4,9 +4,10 @@ import hashlib
 
 from django.conf import settings
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
-def logs_create(apps, schema_editor):
+def logs_create(apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
     with schema_editor.connection.cursor() as cursor:
         cursor.execute("SET LOCAL ROLE mn_owner")
         for log_id, name in ((1, "lineage"), (2, "access")):

@@ -1,9 +1,11 @@
 """What every view of the API has in common."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.db.models import Model as DjangoModel
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -66,7 +68,7 @@ def found[Record: DjangoModel](records: QuerySet[Record], what: str, **lookup: A
     return record
 
 
-def operation(
+def operation[Method: Callable[..., HttpResponse]](
     name: str,
     summary: str,
     *,
@@ -74,12 +76,13 @@ def operation(
     query: Any = None,  # noqa: ANN401
     gives: dict[Any, Any],
     problems: tuple[int, ...] = (),
-) -> Any:  # noqa: ANN401 - a decorator
+) -> Callable[[Method], Method]:
     """Describe an operation for the OpenAPI document; every one may answer 401 and 403 too."""
-    return extend_schema(
+    describe: Callable[[Method], Method] = extend_schema(
         operation_id=name,
         summary=summary,
         request=takes,
         parameters=[query] if query else None,
         responses=gives | {(code, "application/problem+json"): PROBLEM for code in (401, 403, *problems)},
     )
+    return describe

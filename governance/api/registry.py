@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +24,14 @@ from modelnotary.ledger.errors import DigestError
 _CHUNK = 1024 * 1024
 
 
+class LengthRequired(APIException):
+    """The body came without its length, so that a cut-off upload could not be told from a whole one."""
+
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_code = "length-required"
+    default_detail = "send the header Content-Length with the number of bytes"
+
+
 class ArtifactView(GovernedView):
     """The bytes of models and tables, under their digest."""
 
@@ -35,10 +43,12 @@ class ArtifactView(GovernedView):
         "Upload bytes under the digest that they have",
         takes={"application/octet-stream": OpenApiTypes.BINARY},
         gives={201: s.ArtifactOutput},
-        problems=(413, 422),
+        problems=(400, 411, 422),
     )
     def put(self, request: Request, digest: str) -> Response:
         """Stream the body to a file, hash it, and keep it."""
+        if not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
         try:
             declared = Digest.from_text(digest)
         except DigestError as error:

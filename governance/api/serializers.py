@@ -1,16 +1,14 @@
 """What the API takes and gives."""
 
-import re
 from typing import Any
 
 from rest_framework import serializers
 
 from governance import models
 from governance.enums import EvidenceType, JobState, JobType, LineageKind, LineageRole, Role, Trust, Vote
+from governance.policy.document import SLUG
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError
-
-_ENVIRONMENT = re.compile(r"[-a-z0-9_]{1,80}", re.ASCII)
 
 
 class DigestField(serializers.CharField):
@@ -160,7 +158,7 @@ class LineageEndInput(StrictSerializer):
 
 
 class LineageInput(StrictSerializer):
-    source = LineageEndInput()
+    source = LineageEndInput()  # type: ignore[assignment]  # a field of this name, not the property
     target = LineageEndInput()
     role = serializers.ChoiceField(choices=LineageRole.choices)
 
@@ -205,7 +203,7 @@ class PolicyVersionOutput(serializers.ModelSerializer[models.PolicyVersion]):
 
 class GateQuestion(StrictSerializer):
     digest = DigestField()
-    environment = serializers.RegexField(_ENVIRONMENT, max_length=80)
+    environment = serializers.RegexField(SLUG, max_length=80)
 
 
 class RuleResultOutput(serializers.Serializer[Any]):
@@ -342,7 +340,7 @@ class AccessInput(StrictSerializer):
 
 class AccessBatchInput(StrictSerializer):
     model = DigestField()
-    accesses = AccessInput(many=True, allow_empty=False, max_length=500)
+    accesses = serializers.ListField(child=AccessInput(), allow_empty=False, max_length=500)
 
 
 class AccessBatchOutput(serializers.Serializer[Any]):
@@ -390,4 +388,6 @@ class ProblemOutput(serializers.Serializer[Any]):
     detail = serializers.CharField()
     instance = serializers.CharField()
     trace_id = serializers.CharField()
-    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    errors = serializers.ListField(  # type: ignore[assignment]  # a field of this name, not the property
+        child=serializers.DictField(), required=False
+    )

@@ -1,5 +1,7 @@
 """The policy document: YAML text -> checked, compiled policy."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +12,13 @@ from governance.policy.errors import Diagnostic, PolicyError
 from governance.policy.facts import EVIDENCE_FACTS, fact_types
 
 DOCUMENT_LIMIT = 64 * 1024
+SLUG = re.compile(r"[-a-z0-9_]{1,80}", re.ASCII)
+_TEXT_LIMIT = 4000
+_VALID_DAYS_LIMIT = 3650
+_QUORUM_LIMIT = 100
+_RULE_TEXTS = ("id", "title", "clause", "observed", "expected", "remediation")
 _POLICY_KEYS = {"policy", "title", "environment", "valid_days", "rules", "approvals"}
-_RULE_KEYS = {"id", "title", "evidence", "clause", "observed", "expected", "remediation"}
+_RULE_KEYS = {"evidence", *_RULE_TEXTS}
 _APPROVAL_KEYS = {"quorum", "roles", "meaning"}
 
 
@@ -77,7 +84,7 @@ def _load(text: str) -> dict[str, Any]:
         raise PolicyError([Diagnostic("", f"a policy has at most {DOCUMENT_LIMIT} characters")])
     try:
         document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
         raise PolicyError([Diagnostic("", f"not YAML: {error}")]) from error
     if not isinstance(document, dict):
         raise PolicyError([Diagnostic("", "a policy is a mapping with the keys " + ", ".join(sorted(_POLICY_KEYS)))])
@@ -85,18 +92,19 @@ def _load(text: str) -> dict[str, Any]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice and refuses aliases, which can grow without bound."""
+    """SafeLoader that refuses a key given twice, types (!!name), and aliases, which can grow without bound."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # untyped in the library's stubs
+        if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed in a policy")
+        if tag := getattr(self.peek_event(), "tag", None):  # type: ignore[no-untyped-call]  # no stub
+            raise yaml.YAMLError(f"types ({tag}) are not allowed in a policy")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        repeated = {str(key) for key in keys if keys.count(key) > 1}
-        if repeated:
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: given twice: {', '.join(sorted(repeated))}")
+        keys = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
+        if repeated := sorted(key for key, times in keys.items() if times > 1):
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: given twice: {', '.join(repeated)}")
         return super().construct_mapping(node, deep)
 
 
@@ -112,10 +120,10 @@ class _Reader:
         rules = self._list(document, "rules")
         approvals = self._approvals(document.get("approvals"))
         parsed = PolicyDocument(
-            policy=self._text(document, "policy", ""),
+            policy=self._slug(document, "policy"),
             title=self._text(document, "title", ""),
-            environment=self._text(document, "environment", ""),
-            valid_days=self._positive(document, "valid_days", ""),
+            environment=self._slug(document, "environment"),
+            valid_days=self._count(document, "valid_days", "", _VALID_DAYS_LIMIT),
             rules=tuple(rule for index, item in enumerate(rules) if (rule := self._rule(item, f"/rules/{index}"))),
             approvals=approvals,
         )
@@ -132,23 +140,17 @@ class _Reader:
             return None
         self._keys(item, _RULE_KEYS, pointer)
         evidence = item.get("evidence")
-        if evidence is not None and evidence not in EVIDENCE_FACTS:
+        if evidence is not None and not (isinstance(evidence, str) and evidence in EVIDENCE_FACTS):
             self._fault(f"{pointer}/evidence", f"unknown evidence type; known: {', '.join(sorted(EVIDENCE_FACTS))}")
-        observed = self._text(item, "observed", pointer)
-        if observed not in fact_types():
+        texts = {key: self._text(item, key, pointer) for key in _RULE_TEXTS}
+        if (observed := texts["observed"]) and observed not in fact_types():
             self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; known: {", ".join(sorted(fact_types()))}')
-        clause = self._clause(self._text(item, "clause", pointer), f"{pointer}/clause")
-        return clause and Rule(
-            id=self._text(item, "id", pointer),
-            title=self._text(item, "title", pointer),
-            evidence=evidence,
-            clause=clause,
-            observed=observed,
-            expected=self._text(item, "expected", pointer),
-            remediation=self._text(item, "remediation", pointer),
-        )
+        clause = self._clause(texts.pop("clause"), f"{pointer}/clause")
+        return None if clause is None else Rule(evidence=evidence, clause=clause, **texts)
 
     def _clause(self, source: str, pointer: str) -> Clause | None:
+        if not source:
+            return None
         try:
             return compile_clause(source)
         except ClauseError as error:
@@ -165,7 +167,7 @@ class _Reader:
             if role not in self._roles:
                 self._fault("/approvals/roles", f'unknown role "{role}"; known: {", ".join(sorted(self._roles))}')
         return Approvals(
-            quorum=self._positive(item, "quorum", "/approvals"),
+            quorum=self._count(item, "quorum", "/approvals", _QUORUM_LIMIT),
             roles=tuple(named),
             meaning=self._text(item, "meaning", "/approvals"),
         )
@@ -177,16 +179,23 @@ class _Reader:
 
     def _text(self, item: dict[str, Any], key: str, pointer: str) -> str:
         value = item.get(key)
-        if isinstance(value, str) and value.strip():
+        if isinstance(value, str) and 0 < len(value.strip()) <= _TEXT_LIMIT:
             return value.strip()
-        self._fault(f"{pointer}/{key}", "a text is needed")
+        self._fault(f"{pointer}/{key}", f"a text of 1 to {_TEXT_LIMIT} characters is needed")
         return ""
 
-    def _positive(self, item: dict[str, Any], key: str, pointer: str) -> int:
+    def _slug(self, item: dict[str, Any], key: str) -> str:
         value = item.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, str) and SLUG.fullmatch(value):
             return value
-        self._fault(f"{pointer}/{key}", "a whole number of at least 1 is needed")
+        self._fault(f"/{key}", "a name of 1 to 80 lowercase letters, digits, hyphens and underscores is needed")
+        return ""
+
+    def _count(self, item: dict[str, Any], key: str, pointer: str, most: int) -> int:
+        value = item.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most:
+            return value
+        self._fault(f"{pointer}/{key}", f"a whole number from 1 to {most} is needed")
         return 0
 
     def _list(self, item: dict[str, Any], key: str, pointer: str = "") -> list[Any]:

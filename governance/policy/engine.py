@@ -1,6 +1,7 @@
 """CEL, compiled against the declared facts.
 
-An evaluation error of the engine is a *string*, and a string is truthy. Only a value of type BOOL that is `True` passes.
+An evaluation error of the engine is a *string*, and a string is truthy. Only a value of type BOOL that is `True`
+passes.
 """
 
 from dataclasses import dataclass

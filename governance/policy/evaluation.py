@@ -12,7 +12,7 @@ from governance.policy.facts import EVIDENCE_FACTS, FactType, FactValue, fact_ma
 class Outcome(StrEnum):
     """What a rule gave."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - an outcome
     FAIL = "fail"
     PENDING = "pending"
     ERROR = "error"
@@ -80,7 +80,10 @@ class RuleResult:
 
 
 def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]:
-    """Evaluate every rule. A rule about evidence must hold for each piece of that type, so none can be cherry-picked."""
+    """Evaluate every rule.
+
+    A rule about evidence must hold for each piece of that type, so none can be cherry-picked.
+    """
     return tuple(_rule_result(rule, context) for rule in policy.rules)
 
 

@@ -32,7 +32,9 @@ from governance.models import (
     Run,
     User,
 )
+from governance.services.locks import name_lock
 from modelnotary.formats import ArtifactFormat, refuse_unsafe, sniff
+from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
@@ -106,6 +108,7 @@ def system_register(*, actor: User, owner: User, at: datetime, slug: str, **part
     Raises:
         ConflictError: The slug is registered with other particulars.
     """
+    name_lock(f"governance.system {slug}")
     existing = AiSystem.objects.filter(slug=slug).first()
     if existing:
         return _same_or_conflict(existing, particulars)
@@ -127,6 +130,7 @@ def model_register(*, actor: User, system: AiSystem, slug: str, name: str, at: d
     Raises:
         ConflictError: The slug belongs to another system's model.
     """
+    name_lock(f"governance.model {slug}")
     existing = Model.objects.filter(slug=slug).first()
     if existing:
         return _same_or_conflict(existing, {"system_id": system.id, "name": name})
@@ -160,6 +164,7 @@ def model_version_register(
         ConflictError: The bytes are registered as a version of another model.
     """
     artifact = _artifact_get(digest)
+    name_lock(f"governance.model_version {digest}")
     existing = ModelVersion.objects.filter(artifact=artifact).first()
     if existing:
         return _same_or_conflict(existing, {"model_id": model.id})
@@ -206,6 +211,7 @@ def dataset_register(*, actor: User, slug: str, at: datetime, **particulars: Any
     Raises:
         ConflictError: The slug is registered with other particulars.
     """
+    name_lock(f"governance.dataset {slug}")
     existing = Dataset.objects.filter(slug=slug).first()
     if existing:
         return _same_or_conflict(existing, particulars)
@@ -231,6 +237,7 @@ def dataset_version_register(
         ConflictError: The bytes are registered as a version of another data set.
     """
     artifact = _artifact_get(digest)
+    name_lock(f"governance.dataset_version {digest}")
     existing = DatasetVersion.objects.filter(artifact=artifact).first()
     if existing:
         return _same_or_conflict(existing, {"dataset_id": dataset.id})
@@ -253,7 +260,7 @@ def dataset_version_register(
             "slug": dataset.slug,
             "number": version.number,
             "row_count": row_count,
-            "columns": columns,
+            "columns": list[Json](columns),
         },
         at=at,
     )
@@ -305,9 +312,7 @@ def lineage_record(
     for kind, identity in (source, target):
         if not _KIND_MODELS[kind].objects.filter(pk=identity).exists():
             raise UnknownRecordError(f"no {kind.label.lower()} {identity} is registered")
-    with connection.cursor() as cursor:
-        # Two steps recorded at once could close a circle that neither sees alone.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('governance.lineage'))")
+    name_lock("governance.lineage")  # two steps recorded at once could close a circle that neither sees alone
     existing = LineageEdge.objects.filter(source_id=source[1], target_id=target[1], role=role).first()
     if existing:
         return existing

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from audit.enums import LineageEvent
 from audit.services import event_record
@@ -12,6 +12,7 @@ from governance.enums import Role
 from governance.errors import ConflictError
 from governance.models import Policy, PolicyVersion, User
 from governance.policy.document import PolicyDocument, parse_policy
+from governance.services.locks import name_lock
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
@@ -45,14 +46,16 @@ def policy_publish(*, actor: User, document: str, at: datetime) -> PolicyVersion
 
 
 def _policy_for(parsed: PolicyDocument, at: datetime) -> Policy:
-    policy, _ = Policy.objects.select_for_update().get_or_create(
-        slug=parsed.policy, defaults={"environment": parsed.environment, "created_at": at}
-    )
-    if policy.environment != parsed.environment:
-        raise ConflictError(
-            f'policy "{policy.slug}" belongs to environment "{policy.environment}"; give the other environment a policy of its own'
-        )
-    return policy
+    name_lock("governance.policies")
+    named = Q(slug=parsed.policy) | Q(environment=parsed.environment)
+    for policy in Policy.objects.filter(named):
+        if (policy.slug, policy.environment) != (parsed.policy, parsed.environment):
+            raise ConflictError(
+                f'policy "{policy.slug}" governs environment "{policy.environment}"; '
+                "one policy governs one environment, so give the other one a policy of its own"
+            )
+        return policy
+    return Policy.objects.create(slug=parsed.policy, environment=parsed.environment, created_at=at)
 
 
 def policy_document(version: PolicyVersion) -> PolicyDocument:
