@@ -43,7 +43,7 @@ def parse_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
     Raises:
         CanonicalError: the bytes are too long or not such JSON.
     """
-    return _parse(data, limit)
+    return _parse(data, limit, _DECODER)
 
 
 def parse_canonical(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
@@ -56,7 +56,7 @@ def parse_canonical(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
     Raises:
         CanonicalError: the bytes are too long, not JSON, or not the canonical spelling.
     """
-    value = _parse(data, limit)
+    value = _parse(data, limit, _CANONICAL_DECODER)
     if canonical_bytes(value) != data:
         raise CanonicalError("this JSON is not in its canonical form (RFC 8785)")
     return value
@@ -78,20 +78,11 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, int) and kind is int and -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER
 
 
-def _parse(data: bytes, limit: int) -> Json:
+def _parse(data: bytes, limit: int, decoder: json.JSONDecoder) -> Json:
     if len(data) > limit:
         raise CanonicalError(f"this JSON is {len(data)} bytes long, more than the {limit} allowed")
     try:
-        return cast(
-            "Json",
-            json.loads(
-                data.decode("utf-8"),
-                object_pairs_hook=_object,
-                parse_constant=_refuse_constant,
-                parse_int=_integer,
-                parse_float=_double,
-            ),
-        )
+        return cast("Json", decoder.decode(data.decode("utf-8")))
     except ValueError as error:
         raise CanonicalError(f"this is not valid JSON: {error}") from error
     except RecursionError as error:
@@ -121,3 +112,10 @@ def _double(text: str) -> float:
     if not isfinite(number):
         raise CanonicalError(f"the number {text[:40]} is too large for JSON's doubles")
     return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_double
+)
+# A repeated key cannot survive the comparison with the canonical spelling, so it need not be looked for.
+_CANONICAL_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer, parse_float=_double)

@@ -171,9 +171,7 @@ def test_refuses_what_can_run_code_whatever_its_name(
 
 
 @pytest.mark.parametrize(("content", "expected"), HARMLESS.values(), ids=HARMLESS)
-def test_lets_plain_data_pass_whatever_its_name(
-    tmp_path: Path, content: bytes, expected: ArtifactFormat
-) -> None:
+def test_lets_plain_data_pass_whatever_its_name(tmp_path: Path, content: bytes, expected: ArtifactFormat) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(content)
     assert refuse_unsafe(path) is expected
@@ -209,9 +207,7 @@ class CountingStream(io.FileIO):
 
 
 @pytest.mark.parametrize("head", [b"", b'{"learner":{', b"V", b"\x1f\x8b\x08\0\0\0\0\0\0\0"])
-def test_reads_a_bounded_part_of_a_huge_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: bytes
-) -> None:
+def test_reads_a_bounded_part_of_a_huge_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
     path = tmp_path / "huge"
     with path.open("wb") as stream:
         stream.write(head)
