@@ -16,7 +16,9 @@ from reports.numbers import count, decimal, interval, rate, rate_interval
 from reports.theme import BODY, GREY, HAIRLINE, INK, NAVY, STRONG, TEAL, WIDTH, plain
 
 SHOWN_FEATURES = 12
-"""How many features an importance chart shows; the table below it lists them all."""
+"""How many features an importance chart shows; a table below it lists the others."""
+SHOWN_GROUPS = 24
+"""How many groups a selection-rate chart shows; the table below it lists all."""
 
 _ROW = 18.0
 _AXIS = 26.0
@@ -58,39 +60,46 @@ def importance_chart(explanation: Explanation) -> Chart:
     _head(drawing, "Feature", f"Mean absolute attribution ({explanation.unit})", "Value and interval")
     for index, row in enumerate(shown):
         _importance_row(drawing, row, _row_y(index, len(shown)), scale)
-    leading = "; ".join(
-        f"{row.feature} {decimal(row.value)} ({interval(row.low, row.high)})" for row in shown[:3]
-    )
+    leading = "; ".join(f"{row.feature} {decimal(row.value)} ({interval(row.low, row.high)})" for row in shown[:3])
     words = f"The features with the largest mean absolute attribution, in {explanation.unit}: {leading}."
     return Chart(drawing, words)
 
 
 def selection_rate_chart(bias: BiasAssessment) -> Chart:
     """Selection rate by group: a dot (the reference group a diamond), its interval, and n."""
+    shown = _shown_groups(bias)
     scale = _Scale(0, 1)
-    drawing = _frame(
-        len(bias.groups), scale, [(i / _TICKS, f"{100 * i // _TICKS} %") for i in range(_TICKS + 1)]
-    )
+    drawing = _frame(len(shown), scale, [(i / _TICKS, f"{100 * i // _TICKS} %") for i in range(_TICKS + 1)])
     _head(drawing, f"{bias.column} (n)", "Selection rate", "Rate and interval")
-    reference = next((group for group in bias.groups if group.name == bias.reference), None)
+    reference = next((group for group in shown if group.name == bias.reference), None)
     if reference is not None and reference.selection_rate is not None:
         x = scale.x(reference.selection_rate)
         top = drawing.height - _HEAD
         drawing.add(Line(x, _AXIS - 4, x, top, strokeColor=NAVY, strokeWidth=0.7, strokeDashArray=[3, 2]))
-    for index, group in enumerate(bias.groups):
-        _group_row(drawing, group, _row_y(index, len(bias.groups)), scale, reference=group is reference)
-    return Chart(drawing, _selection_words(bias))
+    for index, group in enumerate(shown):
+        _group_row(drawing, group, _row_y(index, len(shown)), scale, reference=group is reference)
+    return Chart(drawing, _selection_words(bias, shown))
 
 
-def _selection_words(bias: BiasAssessment) -> str:
-    rated = [group for group in bias.groups if group.selection_rate is not None]
-    unrated = [group.name for group in bias.groups if group.selection_rate is None]
-    listed = "; ".join(f"{group.name} {rate(group.selection_rate)} (n = {count(group.n)})" for group in rated)
-    gap = f" Too few people for an estimate: {', '.join(unrated)}." if unrated else ""
-    return (
-        f"Selection rate by {bias.column}: {listed}.{gap} The dashed line and the diamond mark the reference "
-        f"group, {bias.reference}."
-    )
+def _shown_groups(bias: BiasAssessment) -> Sequence[Group]:
+    """All groups, or where they are too many for a page the largest, the reference group first."""
+    if len(bias.groups) <= SHOWN_GROUPS:
+        return bias.groups
+    return sorted(bias.groups, key=lambda group: (group.name != bias.reference, -group.n))[:SHOWN_GROUPS]
+
+
+def _selection_words(bias: BiasAssessment, shown: Sequence[Group]) -> str:
+    rated = [(group.selection_rate, group) for group in bias.groups if group.selection_rate is not None]
+    rated.sort(key=lambda pair: pair[0])
+    ends = [(words, *rated[end]) for words, end in (("lowest", 0), ("highest", -1)) if rated]
+    found = ", ".join(f"{words} {rate(value)} ({group.name}, n = {count(group.n)})" for words, value, group in ends)
+    sentences = [
+        f"Selection rate by {bias.column}: {found or 'no group is large enough for an estimate'}.",
+        f"The dashed line and the diamond mark the reference group, {bias.reference}.",
+    ]
+    if len(shown) < len(bias.groups):
+        sentences.append(f"The {len(shown)} largest of {count(len(bias.groups))} groups are shown.")
+    return " ".join(sentences)
 
 
 def _importance_row(drawing: Drawing, row: Importance, y: float, scale: _Scale) -> None:
@@ -123,18 +132,14 @@ def _frame(rows: int, scale: _Scale, ticks: Sequence[tuple[float, str]]) -> Draw
         x = scale.x(value)
         top = drawing.height - _HEAD
         drawing.add(Line(x, _AXIS - 4, x, top, strokeColor=HAIRLINE, strokeWidth=0.5))
-        drawing.add(
-            String(x, _AXIS - 14, label, fontName=BODY, fontSize=7.4, fillColor=GREY, textAnchor="middle")
-        )
+        drawing.add(String(x, _AXIS - 14, label, fontName=BODY, fontSize=7.4, fillColor=GREY, textAnchor="middle"))
     return drawing
 
 
 def _head(drawing: Drawing, left: str, middle: str, right: str) -> None:
     y = drawing.height - 9
     for x, words, anchor in ((0, left, "start"), (_LABEL, middle, "start"), (WIDTH, right, "end")):
-        drawing.add(
-            String(x, y, plain(words), fontName=STRONG, fontSize=7.8, fillColor=GREY, textAnchor=anchor)
-        )
+        drawing.add(String(x, y, plain(words), fontName=STRONG, fontSize=7.8, fillColor=GREY, textAnchor=anchor))
 
 
 def _row_y(index: int, rows: int) -> float:

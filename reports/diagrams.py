@@ -1,11 +1,13 @@
 """The lineage picture: data, training run, model version and deployment, left to right."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from reportlab.graphics.shapes import Drawing, Line, Polygon, Rect, String
 from reportlab.lib.utils import simpleSplit
 
 from reports.content import LineageStep
+from reports.numbers import count
 from reports.theme import BODY, GREY, HAIRLINE, INK, MONO, NAVY, PANEL, RULE, STRONG, TEAL, WIDTH, plain
 
 STAGES = {
@@ -17,28 +19,49 @@ STAGES = {
 """The stages of a lineage, in order, and how they are printed."""
 
 _GAP = 20.0
-_BOX = (WIDTH - _GAP * (len(STAGES) - 1)) / len(STAGES)
+_WIDTH = (WIDTH - _GAP * (len(STAGES) - 1)) / len(STAGES)
 _HEIGHT = 58.0
 _ROW = _HEIGHT + 8
 _HEAD = 16.0
 _NAME_LINES = 2
+_MOST_BOXES = 5
+# The first sixteen digits after ``sha256:``; the table below the picture has them all.
+_DIGITS = slice(7, 23)
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    name: str
+    digest: str = ""
+    place: str = ""
+    is_step: bool = False
 
 
 def lineage_diagram(steps: Sequence[LineageStep]) -> Drawing:
     """One column a stage, one box a step, arrows between the columns; an empty stage says so in its box."""
-    columns = [[step for step in steps if step.stage == stage] for stage in STAGES]
-    rows = max(1, *(len(column) for column in columns))
+    columns = [_boxes([step for step in steps if step.stage == stage]) for stage in STAGES]
+    rows = max(map(len, columns))
     drawing = Drawing(WIDTH, _HEAD + rows * _ROW)
-    for index, (title, column) in enumerate(zip(STAGES.values(), columns, strict=True)):
-        x = index * (_BOX + _GAP)
+    for index, (title, boxes) in enumerate(zip(STAGES.values(), columns, strict=True)):
+        x = index * (_WIDTH + _GAP)
         drawing.add(String(x, drawing.height - 9, title, fontName=STRONG, fontSize=7.8, fillColor=GREY))
-        tops = _tops(len(column) or 1, rows)
-        boxes: Sequence[LineageStep | None] = column or [None]
-        for step, top in zip(boxes, tops, strict=True):
-            _box(drawing, step, x, top)
+        tops = _tops(len(boxes), rows)
+        for box, top in zip(boxes, tops, strict=True):
+            _draw(drawing, box, x, top)
         if index:
-            _join(drawing, x, _tops(len(columns[index - 1]) or 1, rows), tops)
+            _join(drawing, x, _tops(len(columns[index - 1]), rows), tops)
     return drawing
+
+
+def _boxes(steps: Sequence[LineageStep]) -> list[_Box]:
+    """A box a step; where they are too many, the last box counts the others."""
+    boxes = [
+        _Box(step.name, (step.source.digest or "")[_DIGITS], f"entry {count(step.source.index)}", is_step=True)
+        for step in steps
+    ]
+    if len(boxes) > _MOST_BOXES:
+        boxes = [*boxes[: _MOST_BOXES - 1], _Box(f"and {len(boxes) - _MOST_BOXES + 1} more, listed below")]
+    return boxes or [_Box("none recorded")]
 
 
 def _tops(boxes: int, rows: int) -> list[float]:
@@ -47,34 +70,19 @@ def _tops(boxes: int, rows: int) -> list[float]:
     return [first - index * _ROW for index in range(boxes)]
 
 
-def _box(drawing: Drawing, step: LineageStep | None, x: float, top: float) -> None:
-    dash = None if step else [3, 2]
-    drawing.add(
-        Rect(
-            x,
-            top - _HEIGHT,
-            _BOX,
-            _HEIGHT,
-            rx=3,
-            ry=3,
-            fillColor=PANEL,
-            strokeColor=RULE if step else HAIRLINE,
-            strokeWidth=0.7,
-            strokeDashArray=dash,
-        )
-    )
-    if step is None:
-        drawing.add(String(x + 7, top - 15, "none recorded", fontName=BODY, fontSize=8, fillColor=GREY))
-        return
-    lines = simpleSplit(plain(step.name), STRONG, 8.2, _BOX - 14)
+def _draw(drawing: Drawing, box: _Box, x: float, top: float) -> None:
+    frame = Rect(x, top - _HEIGHT, _WIDTH, _HEIGHT, rx=3, ry=3, fillColor=PANEL, strokeWidth=0.7)
+    frame.strokeColor = RULE if box.is_step else HAIRLINE
+    frame.strokeDashArray = None if box.is_step else [3, 2]
+    drawing.add(frame)
+    lines = simpleSplit(plain(box.name), STRONG, 8.2, _WIDTH - 14)
     if len(lines) > _NAME_LINES:
         lines = [*lines[: _NAME_LINES - 1], f"{lines[_NAME_LINES - 1]} …"]
     for number, line in enumerate(lines):
-        drawing.add(String(x + 7, top - 13 - 10 * number, line, fontName=STRONG, fontSize=8.2, fillColor=INK))
-    digest = (step.source.digest or "").removeprefix("sha256:")[:16]
-    drawing.add(String(x + 7, top - 38, digest, fontName=MONO, fontSize=7, fillColor=NAVY))
-    place = f"entry {step.source.index}"
-    drawing.add(String(x + 7, top - 50, place, fontName=BODY, fontSize=7.4, fillColor=GREY))
+        y = top - 13 - 10 * number
+        drawing.add(String(x + 7, y, line, fontName=STRONG, fontSize=8.2, fillColor=INK if box.is_step else GREY))
+    drawing.add(String(x + 7, top - 38, plain(box.digest), fontName=MONO, fontSize=7, fillColor=NAVY))
+    drawing.add(String(x + 7, top - 50, box.place, fontName=BODY, fontSize=7.4, fillColor=GREY))
 
 
 def _join(drawing: Drawing, x: float, left: Sequence[float], right: Sequence[float]) -> None:

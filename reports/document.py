@@ -186,9 +186,7 @@ def _page_templates(content: ReportContent, known: _Places) -> list[PageTemplate
 type _Painter = Callable[[Canvas, ReportContent, _Places], None]
 
 
-def _painter(
-    paint: _Painter, content: ReportContent, known: _Places
-) -> Callable[[Canvas, BaseDocTemplate], None]:
+def _painter(paint: _Painter, content: ReportContent, known: _Places) -> Callable[[Canvas, BaseDocTemplate], None]:
     def on_page(canvas: Canvas, _: BaseDocTemplate) -> None:
         canvas.saveState()
         paint(canvas, content, known)

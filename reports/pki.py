@@ -67,9 +67,7 @@ class ReportSigner:
     key: ec.EllipticCurvePrivateKey
 
 
-def report_pki_create(
-    directory: Path, *, name: str = "Model Notary", at: datetime | None = None
-) -> ReportPki:
+def report_pki_create(directory: Path, *, name: str = "Model Notary", at: datetime | None = None) -> ReportPki:
     """Make what is missing of root and signer in `directory`; what exists is never replaced.
 
     Keys are P-256, written with mode 0600. The root is valid for 20 years, the signer for 10.
@@ -105,9 +103,7 @@ def report_signer_load(pki: ReportPki) -> ReportSigner:
     try:
         certificate.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise PkiError(
-            f"{pki.signer_certificate} was not issued by {pki.root_certificate.name} beside it"
-        ) from error
+        raise PkiError(f"{pki.signer_certificate} was not issued by {pki.root_certificate.name} beside it") from error
     return ReportSigner(certificate, key)
 
 
@@ -132,13 +128,9 @@ def _make_signer(pki: ReportPki, name: str, at: datetime) -> None:
         _builder(_name(name, "report signer"), root.subject, key, at, _SIGNER_LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(ca=False), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([_DOCUMENT_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
-        )
+        .add_extension(x509.ExtendedKeyUsage([_DOCUMENT_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
     )
     _write(pki.signer_certificate, builder.sign(root_key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
 

@@ -75,7 +75,7 @@ def _pdf_signer(signer: ReportSigner, report_id: str, at: datetime) -> PdfSigner
 
 async def _sign(pdf: bytes, signer: PdfSigner, at: datetime) -> bytes:
     """The steps of `PdfSigner.async_sign_pdf`, which would read the clock by itself."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=True)
+    writer = _SignatureWriter(io.BytesIO(pdf), strict=True)
     session = signer.init_signing_session(writer, existing_fields_only=True)
     session.system_time = at
     reserved = await session.estimate_signature_container_size(None)
@@ -84,6 +84,13 @@ async def _sign(pdf: bytes, signer: PdfSigner, at: datetime) -> bytes:
     await document.perform_signature(prepared.document_digest, PdfCMSSignedAttributes(signing_time=at))
     output.seek(0)
     return bytes(output.read())
+
+
+class _SignatureWriter(IncrementalPdfFileWriter):
+    """Adds the signature and nothing else: the report keeps the dates and the producer it was built with."""
+
+    def _update_meta(self) -> None:
+        return
 
 
 class _StampContent(PdfContent):

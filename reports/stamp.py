@@ -24,9 +24,7 @@ def stamp_page(signer: x509.Certificate, *, report_id: str, at: datetime) -> byt
     canvas.rect(0, 0, 5, SIGNATURE_HEIGHT, stroke=0, fill=1)
     canvas.setFillColor(NAVY)
     canvas.setFont(STRONG, 10.5)
-    canvas.drawString(
-        _LEFT, SIGNATURE_HEIGHT - 19, plain(f"Digitally signed by {_common_name(signer)}", font=STRONG)
-    )
+    canvas.drawString(_LEFT, SIGNATURE_HEIGHT - 19, plain(f"Digitally signed by {_common_name(signer)}", font=STRONG))
     rows = [
         ("Time", at.strftime("%Y-%m-%d %H:%M:%S UTC, by the clock of the signing machine"), BODY),
         ("Report", report_id, MONO),

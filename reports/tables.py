@@ -43,9 +43,7 @@ class Column:
 def data_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Flowable]]) -> Table:
     """A table over the whole text width; strings are printed literally, other cells drawn as they are."""
     total = sum(column.share for column in columns)
-    head = [
-        Paragraph(text(column.title), style("head-number" if column.number else "head")) for column in columns
-    ]
+    head = [Paragraph(text(column.title), style("head-number" if column.number else "head")) for column in columns]
     body = [[_cell(cell, column) for cell, column in zip(row, columns, strict=True)] for row in rows]
     return Table(
         [head, *body],
@@ -65,10 +63,7 @@ def data_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Flowable
 
 def particulars(rows: Sequence[Particular], *, label_share: float = 0.24) -> Table:
     """Labelled values, one a row between hairlines."""
-    cells = [
-        [Paragraph(text(row.label), style("label")), Paragraph(value(row.value), style("cell"))]
-        for row in rows
-    ]
+    cells = [[Paragraph(text(row.label), style("label")), Paragraph(value(row.value), style("cell"))] for row in rows]
     return Table(
         cells,
         colWidths=[WIDTH * label_share, WIDTH * (1 - label_share)],
@@ -140,9 +135,7 @@ def badge(state: str, *, size: float = 7.4) -> Drawing:
 
 
 def _cell(cell: str | Flowable, column: Column) -> Flowable:
-    return (
-        Paragraph(text(cell), style("number" if column.number else "cell")) if isinstance(cell, str) else cell
-    )
+    return Paragraph(text(cell), style("number" if column.number else "cell")) if isinstance(cell, str) else cell
 
 
 _BASE = [
