@@ -83,7 +83,8 @@ class Recipe:
         """XGBoost's parameters."""
         if not self.is_monotone:
             return TRAINING
-        return TRAINING | {"monotone_constraints": dict.fromkeys(NEVER_SPEAKS_FOR_THE_APPLICANT, 1)}
+        constrained = [name for name in self.features if name in NEVER_SPEAKS_FOR_THE_APPLICANT]
+        return TRAINING | {"monotone_constraints": dict.fromkeys(constrained, 1)}
 
 
 VERSION_1 = Recipe("denial-v1", ALL_BUT_RACE, is_monotone=False, threshold=None)

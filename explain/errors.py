@@ -137,6 +137,32 @@ class EnginesDisagreeError(ExplainError):
         self.tolerance = tolerance
 
 
+class CalculationDiedError(ExplainError):
+    """The process that computed was killed or broke down: by its limits, or by what it was given to read.
+
+    Attributes:
+        exit_code: Of the process; negative for the signal that ended it.
+    """
+
+    code: ClassVar[str] = "calculation-died"
+
+    def __init__(self, exit_code: int) -> None:
+        ending = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with code {exit_code}"
+        super().__init__(
+            f"The calculation {ending}. The model or the table is damaged, or needs more memory or time than is "
+            "allowed. Check that the model loads and predicts where it was trained."
+        )
+        self.exit_code = exit_code
+
+
+class RelayedError(ExplainError):
+    """A refusal by the process that computed, with the code and the words it gave."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]  # the code of the refusal that is passed on
+
+
 def _listing(names: Sequence[str]) -> str:
     listed = ", ".join(repr(name) for name in names[:_LISTED]) or "nothing"
     return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"

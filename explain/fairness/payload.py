@@ -8,7 +8,7 @@ from explain.fairness.counts import GroupCounts
 from explain.fairness.intervals import katz, wilson
 from explain.fairness.metrics import Metric, impact_ratio
 from explain.fairness.plan import BiasPlan
-from explain.fairness.results import BiasAssessment, ColumnAssessment
+from explain.fairness.results import BiasAssessment, ColumnAssessment, Criterion
 from explain.payload import stable
 
 
@@ -53,9 +53,7 @@ def bias_payload(
         "accuracy": stable(assessment.everyone.accuracy),
         "auc": stable(auc),
         "rows": receipt.rows,
-        "criteria": [
-            {**asdict(entry), "value": stable(entry.value), "line": stable(entry.line)} for entry in assessment.criteria
-        ],
+        "criteria": [_criterion_payload(entry) for entry in assessment.criteria],
         "groups": [_group_payload(column, group, plan) for column in assessment.columns for group in column.groups],
         "unknown": {column.column: column.unknown for column in assessment.columns},
         "receipt": {
@@ -63,6 +61,17 @@ def bias_payload(
             "cross_check_max_difference": stable(receipt.cross_check_max_difference),
             "tolerance": stable(receipt.tolerance),
         },
+    }
+
+
+def _criterion_payload(criterion: Criterion) -> dict[str, Any]:
+    return {
+        "column": criterion.column,
+        "metric": criterion.metric.value,
+        "value": stable(criterion.value),
+        "line": stable(criterion.line),
+        "verdict": criterion.verdict.value,
+        "reason": criterion.reason,
     }
 
 

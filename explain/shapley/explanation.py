@@ -127,7 +127,19 @@ def explanation_payload(explanation: Explanation) -> dict[str, Any]:
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: stable(value) if isinstance(value, float) else value for name, value in fields.items()}
+    return {name: _plain_value(value) for name, value in fields.items()}
+
+
+def _plain_value(value: object) -> object:
+    match value:
+        case float():
+            return stable(value)
+        case OutputSpace():
+            return value.value
+        case tuple():
+            return list(value)
+        case _:
+            return value
 
 
 def _local_payload(row: LocalExplanation) -> dict[str, Any]:
