@@ -75,9 +75,7 @@ def env_secret(name: str) -> str:
     """
     value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if value and path:
-        raise ImproperlyConfigured(
-            f"{name} and {name}_FILE are both set in the environment. Keep one of them."
-        )
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set in the environment. Keep one of them.")
     if value:
         return value
     if not path:
@@ -93,8 +91,7 @@ def _secret_file(name: str, path: Path) -> str:
         text = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(
-            f"{name}_FILE names {path}, which cannot be read as text ({error}). "
-            "Make the file readable by this process."
+            f"{name}_FILE names {path}, which cannot be read as text ({error}). Make the file readable by this process."
         ) from error
     if not text:
         raise ImproperlyConfigured(f"{name}_FILE names {path}, which is empty. Write the secret into it.")
