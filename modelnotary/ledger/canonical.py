@@ -34,7 +34,7 @@ def canonical_bytes(value: object) -> bytes:
 
 
 def parse_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
-    """Read JSON in any layout, strictly: UTF-8, no repeated keys, no NaN or infinities.
+    """Read JSON in any layout, strictly: UTF-8, no repeated keys, no NaN or infinities, text that is text.
 
     Args:
         data: the bytes of one JSON value.
@@ -43,7 +43,9 @@ def parse_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
     Raises:
         CanonicalError: the bytes are too long or not such JSON.
     """
-    return _parse(data, limit, _DECODER)
+    value = _parse(data, limit, _DECODER)
+    canonical_bytes(value)  # a lone surrogate can be escaped in JSON, but is no text
+    return value
 
 
 def parse_canonical(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
