@@ -1,18 +1,22 @@
 """Reading the ledger, always as the read-only auditor role."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import connections
+from django.db.models import QuerySet
 
-from audit.errors import NotSequencedError, UnknownEntryError
+from audit.errors import CorruptLogError, NotSequencedError, UnknownEntryError
 from audit.models import Checkpoint, Entry
 from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path
 
 _POLL_SECONDS = 0.1
+_DIGEST_PREFIX = "sha256:"
+_HEX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,25 @@ def entry_get(*, event_id: str) -> Entry:
         raise UnknownEntryError(f"no entry {event_id}; it may have been recorded by another instance") from error
 
 
-def entries_of(*, subject_id: str) -> list[Entry]:
-    """Give everything that was recorded about a thing, oldest first."""
-    return list(Entry.objects.filter(subject_id=subject_id).order_by("body_id"))
+def entries_of(*, subject_id: str, log: str, limit: int) -> list[Entry]:
+    """Give the first `limit` entries of a log about a thing, oldest first."""
+    return list(Entry.objects.filter(subject_id=subject_id, log=log).order_by("body_id")[:limit])
+
+
+def entries_matching(*, entries: QuerySet[Entry], term: str) -> QuerySet[Entry]:
+    """Narrow entries to those that a search term names, by an indexed column only.
+
+    Args:
+        entries: What to search.
+        term: An event id, the beginning of a digest (`sha256:…` or hexadecimal digits alone), or a subject id.
+    """
+    if term.startswith("evt_"):
+        return entries.filter(event_id=term)
+    if term.startswith(_DIGEST_PREFIX):
+        return entries.filter(subject_digest__startswith=term)
+    if _HEX.fullmatch(term):
+        return entries.filter(subject_digest__startswith=_DIGEST_PREFIX + term)
+    return entries.filter(subject_id=term)
 
 
 def checkpoint_latest(*, log: str) -> Checkpoint:
@@ -109,6 +129,8 @@ def checkpoint_await(*, log: str, timeout: float = 60.0) -> Checkpoint:
         NotSequencedError: The sequencer or the signer does not keep up, or does not run.
     """
     newest = Entry.objects.filter(log=log).order_by("-body_id").values_list("body_id", flat=True).first()
+    if newest is None:
+        raise NotSequencedError(f"log {log} has recorded nothing yet, so there is nothing to sign")
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         seq = Entry.objects.filter(body_id=newest).values_list("seq", flat=True).first()
@@ -141,13 +163,20 @@ def bodies_iterate(*, log: str, size: int) -> Iterator[bytes]:
 
 
 def chain_head(*, log: str, size: int) -> bytes:
-    """Give the hash chain's link of entry `size - 1`."""
+    """Give the hash chain's link of entry `size - 1`.
+
+    Raises:
+        NotSequencedError: The log has fewer entries.
+    """
     with connections["auditor"].cursor() as cursor:
         cursor.execute(
             "SELECT chain FROM ledger.entry JOIN ledger.log USING (log_id) WHERE name = %s AND seq = %s",
             (log, size - 1),
         )
-        return bytes(cursor.fetchone()[0])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotSequencedError(f"log {log} has no entry {size - 1}")
+    return bytes(row[0])
 
 
 def node_reader(*, log: str) -> NodeReader:
@@ -170,7 +199,7 @@ def _stored_hashes(log: str, level: int, first: int, count: int) -> list[bytes]:
             "SELECT hash FROM ledger.node JOIN ledger.log USING (log_id) "
             "WHERE name = %s AND level = %s AND idx >= %s AND idx < %s ORDER BY idx"
         )
-        parameters: tuple[object, ...] = (log, level, first, first + count)
+        parameters: tuple[str | int, ...] = (log, level, first, first + count)
     else:
         statement = (
             "SELECT leaf FROM ledger.entry JOIN ledger.log USING (log_id) "
@@ -179,4 +208,7 @@ def _stored_hashes(log: str, level: int, first: int, count: int) -> list[bytes]:
         parameters = (log, first, first + count)
     with connections["auditor"].cursor() as cursor:
         cursor.execute(statement, parameters)
-        return [bytes(value) for (value,) in cursor.fetchall()]
+        hashes = [bytes(value) for (value,) in cursor.fetchall()]
+    if len(hashes) != count:
+        raise CorruptLogError(f"log {log} lacks hashes {first} to {first + count - 1} of level {level}")
+    return hashes

@@ -12,6 +12,7 @@ import psycopg
 
 from audit.errors import CorruptLogError
 from modelnotary.ledger.chain import Chain
+from modelnotary.ledger.errors import TreeError
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.tree import Frontier, Subtree
 
@@ -47,7 +48,7 @@ def batch_sequence(connection: psycopg.Connection, log: LogRow, *, limit: int = 
     """Give up to `limit` waiting events their place; return how many, 0 too while another sequencer holds the log.
 
     Raises:
-        CorruptLogError: The stored subtrees do not give the stored root. Nothing is written.
+        CorruptLogError: The stored subtrees do not fit each other or the stored root. Nothing is written.
     """
     with connection.transaction():
         head = connection.execute(
@@ -69,7 +70,10 @@ def _extend(
     waiting: list[tuple[int, bytes]],
 ) -> None:
     size, root, link, hashes = head
-    frontier, chain = Frontier(size, hashes), Chain(log.origin, size, link)
+    try:
+        frontier, chain = Frontier(size, hashes), Chain(log.origin, size, link)
+    except TreeError as error:
+        raise CorruptLogError(f"{log.origin}: the stored head of size {size} is damaged: {error}") from error
     if frontier.root() != root:
         raise CorruptLogError(f"{log.origin}: the stored subtrees of size {size} do not give the stored root")
     leaves = [leaf_hash(body) for _, body in waiting]

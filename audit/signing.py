@@ -12,15 +12,20 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
 
 import psycopg
+from django.conf import settings
 
+from audit.enums import Log
 from audit.errors import SigningRefusedError
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
+from modelnotary.ledger.errors import TreeError
+from modelnotary.ledger.keys import key_load
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.note import NoteSigner
 from modelnotary.ledger.tree import Frontier
@@ -53,13 +58,13 @@ class SignerMemory:
         Raises:
             SigningRefusedError: The file is damaged or belongs to another log. Restore it from its backup.
         """
-        if not self.path.exists():
-            return Frontier()
         try:
             kept = json.loads(self.path.read_text(encoding="utf-8"))
             frontier = Frontier(kept["size"], [bytes.fromhex(value) for value in kept["frontier"]])
             belongs = kept["origin"] == self.origin and kept["root"] == frontier.root().hex()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            return Frontier()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, TreeError) as error:
             raise SigningRefusedError(f"the signer's memory {self.path} cannot be read: {error}") from error
         if not belongs:
             raise SigningRefusedError(f"the signer's memory {self.path} is not that of {self.origin}, or is damaged")
@@ -121,8 +126,9 @@ class LogSigner:
             frontier.extend(leaf_hash(body) for body in self._bodies(connection, frontier.size, size))  # 3
             if (frontier.size, frontier.root()) != (size, root):  # 4
                 raise SigningRefusedError(
-                    f"{self._memory.origin}: the head of size {size} does not extend what was signed before; the entries "
-                    f"stored after it give {frontier.size} leaves and root {frontier.root().hex()}, the head says {root.hex()}"
+                    f"{self._memory.origin}: the head of size {size} does not extend what was signed before; the "
+                    f"entries stored after it give {frontier.size} leaves and root {frontier.root().hex()}, the head "
+                    f"says {root.hex()}"
                 )
             self._memory.store(frontier)  # 5
             return checkpoint_sign(Checkpoint(self._memory.origin, size, root), self._key)  # 6
@@ -147,8 +153,40 @@ class LogSigner:
                 yield bytes(body)
 
 
+def log_signer(*, log: Log, memory: Path) -> LogSigner:
+    """Give the signer of one of this instance's logs.
+
+    Args:
+        log: The log.
+        memory: The folder of what was signed before; made when missing.
+
+    Raises:
+        KeyFileError: The log's key cannot be read.
+    """
+    memory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    origin = f"{settings.NOTARY_INSTANCE}/{log.value}"
+    return LogSigner(
+        key=NoteSigner(origin, key_load(settings.KEYS_DIR / f"{log.value}.key")),
+        memory=SignerMemory(memory / f"{log.value}.json", origin),
+        connect=partial(psycopg.connect, settings.ROLE_DATABASE_URLS["SIGNER_DATABASE_URL"]),
+    )
+
+
+def _checkpoint_or_reason(signer: LogSigner) -> tuple[HTTPStatus, bytes]:
+    try:
+        return HTTPStatus.OK, signer.head_sign()
+    except SigningRefusedError as error:
+        logger.error("signing refused: %s", error)  # noqa: TRY400 - the reason says it all
+        return HTTPStatus.CONFLICT, f"{error}\n".encode()
+    except (psycopg.Error, OSError):
+        logger.exception("database not reached, or memory not written")
+        return HTTPStatus.SERVICE_UNAVAILABLE, b"the signer cannot reach its database or write its memory\n"
+
+
 def signer_server(address: tuple[str, int], signers: dict[str, LogSigner]) -> ThreadingHTTPServer:
-    """Give an HTTP server that answers `POST /logs/NAME/checkpoint` with a signed checkpoint, or 409 and the reason.
+    """Give an HTTP server that answers `POST /logs/NAME/checkpoint`.
+
+    200 with a signed checkpoint, 404 for another address, 409 with the reason for refusing, 503 when it cannot work.
 
     Args:
         address: Host and port to listen on.
@@ -161,14 +199,7 @@ def signer_server(address: tuple[str, int], signers: dict[str, LogSigner]) -> Th
             if self.path != f"/logs/{name}/checkpoint" or name not in signers:
                 self._answer(HTTPStatus.NOT_FOUND, f"no log at {self.path}\n".encode())
                 return
-            try:
-                self._answer(HTTPStatus.OK, signers[name].head_sign())
-            except SigningRefusedError as error:
-                logger.error("signing refused: %s", error)  # noqa: TRY400 - the reason says it all
-                self._answer(HTTPStatus.CONFLICT, f"{error}\n".encode())
-            except psycopg.OperationalError as error:
-                logger.warning("database not reached: %s", error)
-                self._answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the signer cannot reach the database\n")
+            self._answer(*_checkpoint_or_reason(signers[name]))
 
         def _answer(self, status: HTTPStatus, body: bytes) -> None:
             self.send_response(status)

@@ -18,6 +18,7 @@ _GENERAL = {
     "not-acceptable": "The address cannot answer in the content type asked for.",
     "insufficient-scope": "The token lacks the scope that the message names.",
     "permission-denied": "The caller may not do this.",
+    "length-required": "An upload needs the header Content-Length.",
     "internal-error": "A fault of the server. Its log has the details under the trace id.",
 }
 

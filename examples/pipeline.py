@@ -38,7 +38,7 @@ def dataset_register(client: NotaryClient, path: Path, dataset: Mapping[str, Any
     table = table_read(path)
     version: dict[str, Any] = client.post(
         f"datasets/{dataset['slug']}/versions",
-        {"digest": digest.text, "row_count": table.rows, "columns": list(table.columns)},
+        {"digest": digest.text, "row_count": table.rows, "columns": list(table.names)},
     )
     return version
 

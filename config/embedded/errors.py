@@ -45,3 +45,12 @@ def _tail(log: Path, lines: int = 15) -> str:
         return "  (empty)"
     text = log.read_text(encoding="utf-8", errors="replace")
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (empty)"
+
+
+class CopyFailedError(EmbeddedError):
+    """A database could not be copied."""
+
+    code = "embedded-copy-failed"
+
+    def __init__(self, program: str, reason: str) -> None:
+        super().__init__(f"{program} could not copy the database: {reason}")

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import ClassVar
 import psutil  # type: ignore[import-untyped]
 import psycopg
 
-from config.embedded.errors import InstallationDamagedError, StartFailedError
+from config.embedded.errors import CopyFailedError, InstallationDamagedError, StartFailedError
 from config.embedded.installation import SUPERUSER, Installation
 from config.embedded.ports import LOOPBACK
 from config.embedded.privileges import Guise, unprivileged_guise
@@ -41,6 +42,24 @@ def _server_environment() -> dict[str, str]:
 
 def _options(settings: dict[str, str]) -> list[str]:
     return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def dump_restore(source_url: str, target_url: str) -> None:
+    """Copy the content of one database into an empty one, rights and owners included.
+
+    Raises:
+        CopyFailedError: One of the two programs failed.
+    """
+    dump = [_program("pg_dump"), "--format=custom", "--dbname", source_url]
+    restore = [_program("pg_restore"), "--exit-on-error", "--single-transaction", "--dbname", target_url]
+    with tempfile.TemporaryFile() as archive:
+        for command, streams in ((dump, {"stdout": archive}), (restore, {"stdin": archive})):
+            archive.seek(0)
+            done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
+                command, **streams, stderr=subprocess.PIPE, env=_server_environment(), check=False
+            )
+            if done.returncode:
+                raise CopyFailedError(Path(command[0]).name, done.stderr.decode(errors="replace").strip())
 
 
 @contextmanager

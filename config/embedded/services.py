@@ -8,7 +8,7 @@ from psycopg import sql
 from config.embedded.errors import StartFailedError
 from config.embedded.installation import DATABASE, MIGRATOR, SUPERUSER, Installation
 from config.embedded.ports import free_port
-from config.embedded.postgres import Postgres
+from config.embedded.postgres import Postgres, dump_restore
 from config.embedded.processes import PidFile, exclusive
 from config.embedded.valkey import Valkey
 
@@ -78,6 +78,16 @@ class EmbeddedServices:
             connection.execute(_create_statement(name, template))
             if template is not None:
                 _copy_rights(connection, template, name)
+
+    def copy_database(self, source: str, name: str) -> None:
+        """Create the database `name` as a copy of `source`, which may be in use: what a backup and its restore give.
+
+        Raises:
+            CopyFailedError: The source cannot be read or the copy cannot be written; the message has the reason.
+        """
+        self.drop_database(name)
+        self.create_database(name)
+        dump_restore(self.superuser_url(source), self.superuser_url(name))
 
     def drop_database(self, name: str) -> None:
         """Drop the database `name` if it exists, whoever is connected to it."""

@@ -69,7 +69,8 @@ class NotaryClient:
             ProblemError: The server refused, for instance a pickle.
         """
         digest = Digest.of_file(path)
-        self._request("PUT", f"artifacts/{digest}", content=_Body(path))
+        size = str(path.stat().st_size)
+        self._request("PUT", f"artifacts/{digest}", content=_Body(path), headers={"Content-Length": size})
         return digest
 
     def download(self, path: str) -> bytes:

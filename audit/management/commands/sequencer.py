@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from audit.errors import CorruptLogError
 from audit.sequencing import BATCH, LogRow, batch_sequence, checkpoint_due, checkpoint_store, logs_list
 from modelnotary.ledger.checkpoint import Checkpoint
+from modelnotary.ledger.errors import LedgerError
 from modelnotary.ledger.note import note_split
 
 logger = logging.getLogger(__name__)
@@ -64,14 +65,21 @@ class Command(BaseCommand):
 
 def _checkpoint_publish(connection: psycopg.Connection, log: LogRow) -> None:
     """Have the head signed. A signer that is away or refuses delays checkpoints, never events."""
+    address = f"{settings.SIGNER_URL}/logs/{log.name}/checkpoint"
     try:
-        answer = httpx.post(f"{settings.SIGNER_URL}/logs/{log.name}/checkpoint", timeout=SIGNER_TIMEOUT_SECONDS)
+        # The signer is a neighbour: a proxy of the machine's environment is for the world outside.
+        answer = httpx.post(address, timeout=SIGNER_TIMEOUT_SECONDS, trust_env=False)
         answer.raise_for_status()
+        text, _ = note_split(answer.content)
+        checkpoint = Checkpoint.from_text(text)
     except httpx.HTTPStatusError as error:
         logger.error("%s not signed: %s", log.origin, error.response.text.strip())  # noqa: TRY400
     except httpx.HTTPError as error:
         logger.warning("signer not reached: %s", error)
+    except LedgerError:
+        logger.exception("%s answered with something that is no checkpoint; does it belong to the signer?", address)
     else:
-        text, _ = note_split(answer.content)
-        checkpoint = Checkpoint.from_text(text)
+        if checkpoint.origin != log.origin:
+            logger.error("%s answered with a checkpoint of %s instead of %s", address, checkpoint.origin, log.origin)
+            return
         checkpoint_store(connection, log, size=checkpoint.size, root=checkpoint.root, note=answer.text)

@@ -2,18 +2,14 @@
 
 import signal
 import threading
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from audit.enums import Log
-from audit.signing import LogSigner, SignerMemory, signer_server
-from modelnotary.ledger.keys import key_load
-from modelnotary.ledger.note import NoteSigner
+from audit.signing import log_signer, signer_server
 
 
 class Command(BaseCommand):
@@ -25,21 +21,11 @@ class Command(BaseCommand):
         """Listen on SIGNER_URL's host and port until SIGTERM."""
         address = urlsplit(settings.SIGNER_URL)
         server = signer_server(
-            (address.hostname or "127.0.0.1", address.port or 80), {log.value: _signer(log) for log in Log}
+            (address.hostname or "127.0.0.1", address.port or 80),
+            {log.value: log_signer(log=log, memory=settings.NOTARY_HOME / "signer") for log in Log},
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             # shutdown() waits for the serving loop, which is this very thread.
             signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
         with server:
             server.serve_forever()
-
-
-def _signer(log: Log) -> LogSigner:
-    origin = f"{settings.NOTARY_INSTANCE}/{log.value}"
-    memory = settings.NOTARY_HOME / "signer"
-    memory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return LogSigner(
-        key=NoteSigner(origin, key_load(settings.KEYS_DIR / f"{log.value}.key")),
-        memory=SignerMemory(memory / f"{log.value}.json", origin),
-        connect=partial(psycopg.connect, settings.ROLE_DATABASE_URLS["SIGNER_DATABASE_URL"]),
-    )
