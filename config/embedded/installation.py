@@ -8,7 +8,7 @@ from typing import Self
 from uuid import uuid4
 
 from config.embedded.errors import InstallationDamagedError
-from config.embedded.ports import LOOPBACK, free_port
+from config.embedded.ports import LOOPBACK, free_ports
 
 DATABASE = "modelnotary"
 SUPERUSER = "postgres"
@@ -20,7 +20,7 @@ _ROLE_VARIABLES = {
     "mn_signer": "SIGNER_DATABASE_URL",
     MIGRATOR: "MIGRATION_DATABASE_URL",
 }
-_PREFERRED_PORTS = {"postgres": 25432, "valkey": 26379, "web": 8000, "signer": 28001}
+_LISTENERS = ("postgres", "valkey", "web", "signer")
 
 
 def _passwords() -> dict[str, str]:
@@ -28,7 +28,7 @@ def _passwords() -> dict[str, str]:
 
 
 def _ports() -> dict[str, int]:
-    return {name: free_port(preferred) for name, preferred in _PREFERRED_PORTS.items()}
+    return dict(zip(_LISTENERS, free_ports(len(_LISTENERS)), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Free TCP ports of the loopback interface."""
 
-import secrets
+import random
 import socket
+from itertools import islice
 
 from config.embedded.errors import EmbeddedError
 
@@ -22,16 +23,19 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(preferred: int) -> int:
-    """Give `preferred` if it is free, else some free port.
+def free_ports(number: int) -> list[int]:
+    """Give that many different free ports, at random.
+
+    Never the same for everybody, such as 8000: two web servers may listen on one port without noticing and would
+    then take turns in answering.
 
     Raises:
-        EmbeddedError: No free port was found.
+        EmbeddedError: Not enough free ports were found.
     """
-    if is_free(preferred):
-        return preferred
-    for _ in range(_ATTEMPTS):
-        port = _FIRST + secrets.randbelow(_LAST - _FIRST)
-        if is_free(port):
-            return port
-    raise EmbeddedError(f"No free TCP port on {LOOPBACK} between {_FIRST} and {_LAST}. End programs that hold them.")
+    candidates = random.SystemRandom().sample(range(_FIRST, _LAST), _ATTEMPTS)
+    found = list(islice(filter(is_free, candidates), number))
+    if len(found) < number:
+        raise EmbeddedError(
+            f"No free TCP port on {LOOPBACK} between {_FIRST} and {_LAST}. End programs that hold them."
+        )
+    return found

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
+from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
@@ -50,16 +51,28 @@ def dump_restore(source_url: str, target_url: str) -> None:
     Raises:
         CopyFailedError: One of the two programs failed.
     """
-    dump = [_program("pg_dump"), "--format=custom", "--dbname", source_url]
-    restore = [_program("pg_restore"), "--exit-on-error", "--single-transaction", "--dbname", target_url]
     with tempfile.TemporaryFile() as archive:
-        for command, streams in ((dump, {"stdout": archive}), (restore, {"stdin": archive})):
-            archive.seek(0)
-            done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
-                command, **streams, stderr=subprocess.PIPE, env=_server_environment(), check=False
-            )
-            if done.returncode:
-                raise CopyFailedError(Path(command[0]).name, done.stderr.decode(errors="replace").strip())
+        _client("pg_dump", source_url, "--format=custom", stdout=archive)
+        archive.seek(0)
+        _client("pg_restore", target_url, "--exit-on-error", "--single-transaction", stdin=archive)
+
+
+def _client(
+    name: str, url: str, *options: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+) -> None:
+    # The password goes by the environment: a command line is there for every user of the machine to read.
+    parts = urlsplit(url)
+    address = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port}").geturl()
+    done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
+        [_program(name), *options, "--dbname", address],
+        env=_server_environment() | {"PGPASSWORD": parts.password or ""},
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise CopyFailedError(name, done.stderr.decode(errors="replace").strip())
 
 
 @contextmanager

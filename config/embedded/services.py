@@ -7,7 +7,7 @@ from psycopg import sql
 
 from config.embedded.errors import StartFailedError
 from config.embedded.installation import DATABASE, MIGRATOR, SUPERUSER, Installation
-from config.embedded.ports import free_port
+from config.embedded.ports import free_ports, is_free
 from config.embedded.postgres import Postgres, dump_restore
 from config.embedded.processes import PidFile, exclusive
 from config.embedded.valkey import Valkey
@@ -119,10 +119,9 @@ class EmbeddedServices:
         raise StartFailedError(service.name, service.log, f"its process ended {_START_ATTEMPTS} times")
 
     def _with_free_port(self, name: str, installation: Installation) -> Installation:
-        port = free_port(installation.ports[name])
-        if port == installation.ports[name]:
+        if is_free(installation.ports[name]):
             return installation
-        moved = installation.with_port(name, port)
+        moved = installation.with_port(name, free_ports(1)[0])
         moved.save(self._kept)
         return moved
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from config.embedded import (
     environment_for_settings,
     privileges,
 )
+from config.embedded.errors import CopyFailedError
 from config.embedded.installation import Installation
 from config.embedded.postgres import Postgres
 from config.embedded.privileges import Guise, become_nobody, user_namespace
@@ -104,10 +106,13 @@ def test_services_answer_from_a_deep_folder_with_spaces(
     assert ping(environment)
 
 
-def test_first_starts_at_the_same_moment_in_two_folders_do_not_meet(
+def test_first_starts_at_the_same_moment_in_two_folders_do_not_meet_on_the_same_ports(
     new_services: Callable[..., EmbeddedServices],
 ) -> None:
     pair = [new_services(), new_services()]
+    ports = Installation().ports
+    for services in pair:
+        replace(Installation(), ports=ports).save(services.home / "secrets" / "installation.json")
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(EmbeddedServices.start, pair)
     assert first["SECRET_KEY"] != second["SECRET_KEY"]
@@ -267,6 +272,25 @@ def test_a_copied_database_has_the_rows_and_the_rights_of_its_template(running: 
     assert str(original).replace("T*", "T") == copy
     running.drop_database("copy")
     running.drop_database("copy")
+
+
+def test_a_database_in_use_is_copied_with_rows_owners_and_rights(running: EmbeddedServices) -> None:
+    running.create_database("busy")
+    with psycopg.connect(running.superuser_url("busy"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+        connection.execute("ALTER TABLE kept OWNER TO mn_migrator")
+        connection.execute("GRANT SELECT ON kept TO pg_monitor")
+        for _ in range(2):
+            running.copy_database("busy", "backup")
+    owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'"
+    assert query(running.superuser_url("backup"), owner) == "mn_migrator"
+    assert query(running.superuser_url("backup"), "SELECT has_table_privilege('pg_monitor', 'kept', 'SELECT')") is True
+    assert query(running.superuser_url("backup"), "SELECT value FROM kept") == 7
+
+
+def test_a_database_that_does_not_exist_cannot_be_copied(running: EmbeddedServices) -> None:
+    with pytest.raises(CopyFailedError, match=r'pg_dump could not copy .*"absent" does not exist'):
+        running.copy_database("absent", "copy of absent")
 
 
 def test_an_installation_without_its_secrets_says_what_to_restore(
