@@ -1,0 +1,192 @@
+"""Driving the ledger from outside Django: as each database role, and as an attacker."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from conftest import Database
+from psycopg import sql
+
+from audit.sequencing import LogRow, batch_sequence, logs_list
+from config.embedded import CHECKOUT
+from config.supervisor import process_environment
+from modelnotary.ids import new_id
+from modelnotary.ledger.event import Actor, Event, Subject
+
+ROLES = {
+    "app": "DATABASE_URL",
+    "auditor": "AUDITOR_DATABASE_URL",
+    "sequencer": "SEQUENCER_DATABASE_URL",
+    "signer": "SIGNER_DATABASE_URL",
+    "migrator": "MIGRATION_DATABASE_URL",
+}
+TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint")
+APPEND_ONLY = ("log", "body", "entry", "node", "checkpoint")
+
+
+def connect(database: Database, role: str, **options: Any) -> psycopg.Connection:
+    """Connect as a role with its own password, or as the superuser."""
+    url = database.superuser_url if role == "superuser" else database.environment[ROLES[role]]
+    return psycopg.connect(url, **options)
+
+
+def event_bytes(*, log: str = "lineage", at: datetime | None = None, **data: Any) -> bytes:
+    """The bytes of a new event."""
+    return Event(
+        log=log,
+        type="system.registered" if log == "lineage" else "record.viewed",
+        id=new_id("evt"),
+        at=at or datetime.now(UTC),
+        actor=Actor("system", "test", "A test"),
+        subject=Subject("system", new_id("sys")),
+        data=data,
+    ).to_bytes()
+
+
+def event_append(connection: psycopg.Connection, entry: bytes, *, log: str = "lineage") -> int:
+    """Append as the application does; return the body's id."""
+    row = connection.execute("SELECT ledger.append(%s, %s)", (log, entry)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def events_append(database: Database, count: int, *, log: str = "lineage") -> list[bytes]:
+    """Append new events in one transaction; return their bytes."""
+    entries = [event_bytes(log=log, number=number) for number in range(count)]
+    with connect(database, "app") as connection:
+        for entry in entries:
+            event_append(connection, entry, log=log)
+    return entries
+
+
+def events_append_many(database: Database, count: int, *, log: str = "lineage") -> None:
+    """Append a great many small events, made in the database itself."""
+    # As canonical as Event.to_bytes: keys in order, no spaces.
+    template = (
+        '{"actor":{"id":"test","kind":"system","name":"A test"},"at":"2026-11-21T10:00:00.000000Z","data":{},'
+        f'"id":"evt_%s","log":"{log}","subject":{{"digest":null,"id":"sys","kind":"system"}},'
+        '"type":"system.registered","v":1}'
+    )
+    with connect(database, "app") as connection:
+        connection.execute(
+            "SELECT count(ledger.append(%s, convert_to(format(%s, "
+            "lpad(to_hex((random() * 2147483647)::int), 16, '0') || lpad(to_hex(i), 16, '0')), 'UTF8'))) "
+            "FROM generate_series(1, %s) AS i",
+            (log, template, count),
+        )
+
+
+def log_named(connection: psycopg.Connection, name: str) -> LogRow:
+    return next(log for log in logs_list(connection) if log.name == name)
+
+
+def sequence_all(database: Database, *, log: str = "lineage") -> int:
+    """Give every waiting event its place, as the sequencer's role; return how many there were."""
+    with connect(database, "sequencer", autocommit=True) as connection:
+        row, done = log_named(connection, log), 0
+        while taken := batch_sequence(connection, row):
+            done += taken
+        return done
+
+
+def one(connection: psycopg.Connection, statement: str, *parameters: object) -> Any:
+    """The single value that a query gives."""
+    row = connection.execute(statement.encode(), parameters).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def counts(connection: psycopg.Connection) -> dict[str, int]:
+    """How many rows each table of the ledger has."""
+    return {table: one(connection, f"SELECT count(*) FROM ledger.{table}") for table in TABLES}  # noqa: S608
+
+
+@contextmanager
+def triggers_off(connection: psycopg.Connection, *tables: str) -> Iterator[None]:
+    """What only the tables' owner or a superuser can do."""
+    for table in tables:
+        connection.execute(sql.SQL("ALTER TABLE ledger.{} DISABLE TRIGGER USER").format(sql.Identifier(table)))
+    yield
+    for table in tables:
+        statement = sql.SQL("ALTER TABLE ledger.{} ENABLE ALWAYS TRIGGER {}")
+        for (trigger,) in connection.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal", (f"ledger.{table}",)
+        ).fetchall():
+            connection.execute(statement.format(sql.Identifier(table), sql.Identifier(trigger)))
+
+
+def history_rewrite(database: Database, *, index: int, entry: bytes, log: str = "lineage") -> None:
+    """Attack: replace one entry and recompute everything above it, so that the database agrees with itself."""
+    with connect(database, "superuser") as connection, triggers_off(connection, "body", "entry", "node", "head"):
+        row = log_named(connection, log)
+        connection.execute(
+            "UPDATE ledger.body SET bytes = %s FROM ledger.entry e "
+            "WHERE e.body_id = body.id AND e.log_id = %s AND e.seq = %s",
+            (entry, row.log_id, index),
+        )
+        bodies = [
+            bytes(body)
+            for (body,) in connection.execute(
+                "SELECT b.bytes FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id "
+                "WHERE e.log_id = %s ORDER BY e.seq",
+                (row.log_id,),
+            )
+        ]
+        _tree_recompute(connection, row, bodies)
+
+
+def _tree_recompute(connection: psycopg.Connection, log: LogRow, bodies: list[bytes]) -> None:
+    from modelnotary.ledger.tree import Frontier
+
+    frontier = Frontier()
+    leaves = [hashlib.sha256(b"\x00" + body).digest() for body in bodies]
+    links = chain_links(log.origin, leaves)
+    for node in frontier.extend(leaves):
+        connection.execute(
+            "UPDATE ledger.node SET hash = %s WHERE log_id = %s AND level = %s AND idx = %s",
+            (node.hash, log.log_id, node.level, node.index),
+        )
+    for seq, (leaf, link) in enumerate(zip(leaves, links, strict=True)):
+        connection.execute(
+            "UPDATE ledger.entry SET leaf = %s, chain = %s WHERE log_id = %s AND seq = %s",
+            (leaf, link, log.log_id, seq),
+        )
+    connection.execute(
+        "UPDATE ledger.head SET root = %s, chain = %s, frontier = %s WHERE log_id = %s",
+        (frontier.root(), links[-1], frontier.hashes, log.log_id),
+    )
+
+
+def chain_links(origin: str, leaves: list[bytes]) -> list[bytes]:
+    """The hash chain, straight from its definition."""
+    links, link = [], bytes(32)
+    for index, leaf in enumerate(leaves):
+        link = hashlib.sha256(
+            b"\x02" + hashlib.sha256(origin.encode()).digest() + index.to_bytes(8, "big") + link + leaf
+        ).digest()
+        links.append(link)
+    return links
+
+
+def process_start(database: Database, name: str, log: int, **environment: str) -> subprocess.Popen[bytes]:
+    """Start one of the product's own processes on this database.
+
+    Args:
+        database: What it works on.
+        name: `sequencer` or `signer`.
+        log: File descriptor for its output.
+        environment: Further variables.
+    """
+    return subprocess.Popen(
+        [sys.executable, "manage.py", name],
+        cwd=CHECKOUT,
+        env=process_environment(name, os.environ | database.environment | environment),
+        stdout=log,
+        stderr=log,
+    )

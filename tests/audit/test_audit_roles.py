@@ -1,0 +1,211 @@
+"""What each database role can and cannot do to the ledger, each connected with its own password."""
+
+import psycopg
+import pytest
+from conftest import Database
+from ledger_driver import (
+    APPEND_ONLY,
+    ROLES,
+    TABLES,
+    connect,
+    counts,
+    event_append,
+    event_bytes,
+    events_append,
+    one,
+    sequence_all,
+    triggers_off,
+)
+from psycopg.errors import InsufficientPrivilege, RestrictViolation
+
+VIEWS = ("entry_view", "checkpoint_view")
+WRITES = (
+    "INSERT INTO ledger.{} DEFAULT VALUES",
+    "UPDATE ledger.{} SET log_id = 1",
+    "DELETE FROM ledger.{}",
+    "TRUNCATE ledger.{}",
+    "TRUNCATE ledger.{} CASCADE",
+)
+TAKEOVERS = (
+    "ALTER TABLE ledger.body DISABLE TRIGGER append_only",
+    "ALTER TABLE ledger.body OWNER TO CURRENT_USER",
+    "DROP TABLE ledger.entry",
+    "DROP TRIGGER append_only ON ledger.body",
+    "DROP SCHEMA ledger CASCADE",
+    "CREATE FUNCTION ledger.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE OR REPLACE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "ALTER FUNCTION ledger.append(text, bytea) SECURITY INVOKER",
+    "CREATE TABLE ledger.mine (id int)",
+    "CREATE TABLE public.mine (id int)",
+    "CREATE TEMPORARY TABLE mine (id int)",
+    "CREATE RULE lose AS ON INSERT TO ledger.body DO INSTEAD NOTHING",
+    "SET session_replication_role = replica",
+    "SET ROLE mn_owner",
+    "SET ROLE mn_migrator",
+    "SET SESSION AUTHORIZATION postgres",
+    "ALTER ROLE CURRENT_USER SUPERUSER",
+    "COPY ledger.body TO PROGRAM 'cat'",
+)
+WRITERS_MAY = {
+    "sequencer": {
+        "INSERT INTO ledger.entry DEFAULT VALUES",
+        "INSERT INTO ledger.node DEFAULT VALUES",
+        "INSERT INTO ledger.checkpoint DEFAULT VALUES",
+        "UPDATE ledger.head SET log_id = 1",
+        "DELETE FROM ledger.queue",
+    }
+}
+READERS_MAY = {
+    "app": set[str](),
+    "auditor": {*TABLES, *VIEWS},
+    "sequencer": {*TABLES, *VIEWS},
+    "signer": {"log", "body", "entry", "head"},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def filled(database: Database) -> None:
+    """A row in every table, so that row triggers have something to refuse."""
+    events_append(database, 300)
+    sequence_all(database)
+    events_append(database, 1)
+    with connect(database, "sequencer") as connection:
+        connection.execute(
+            "INSERT INTO ledger.checkpoint (log_id, size, root, note) "
+            "SELECT log_id, size, root, 'note' FROM ledger.head WHERE log_id = 1"
+        )
+        assert all(counts(connection).values())
+
+
+def attempts() -> list[tuple[str, str]]:
+    table = [write.format(name) for write in WRITES for name in TABLES]
+    return [
+        (role, statement)
+        for role in READERS_MAY
+        for statement in (*table, *TAKEOVERS)
+        if statement not in WRITERS_MAY.get(role, ())
+    ]
+
+
+@pytest.mark.parametrize(("role", "statement"), attempts())
+def test_a_process_role_is_refused_by_privileges_alone(database: Database, role: str, statement: str) -> None:
+    with connect(database, role) as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role in READERS_MAY for name in (*TABLES, *VIEWS)])
+def test_a_role_reads_only_what_it_needs(database: Database, role: str, name: str) -> None:
+    with connect(database, role) as connection:
+        if name in READERS_MAY[role]:
+            assert one(connection, f"SELECT count(*) FROM ledger.{name}") > 0  # noqa: S608
+        else:
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(f"SELECT FROM ledger.{name}".encode())
+
+
+@pytest.mark.parametrize("role", ["auditor", "sequencer", "signer"])
+@pytest.mark.parametrize("table", ["governance_user", "governance_apitoken", "audit_sealedvalue", "audit_datasubject"])
+def test_only_the_application_reads_its_own_tables(database: Database, role: str, table: str) -> None:
+    with connect(database, role) as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute(f"SELECT FROM public.{table}".encode())
+
+
+def test_only_the_application_appends(database: Database) -> None:
+    with connect(database, "app") as connection:
+        assert event_append(connection, event_bytes()) > 0
+    for role in ("auditor", "sequencer", "signer"):
+        with connect(database, role) as connection, pytest.raises(InsufficientPrivilege):
+            event_append(connection, event_bytes())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger.head SET size = size - 1 WHERE log_id = 1",
+        "UPDATE ledger.head SET root = sha256('other') WHERE log_id = 1",
+        "UPDATE ledger.head SET log_id = 3, size = size + 1 WHERE log_id = 1",
+    ],
+)
+def test_the_sequencer_cannot_move_a_head_backwards_or_sideways(database: Database, statement: str) -> None:
+    with connect(database, "sequencer") as connection, pytest.raises(RestrictViolation):
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("replication_role", ["origin", "replica"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"UPDATE ledger.{table} SET log_id = log_id" for table in APPEND_ONLY),  # noqa: S608
+        *(f"DELETE FROM ledger.{table}" for table in (*APPEND_ONLY, "head")),  # noqa: S608
+        *(f"TRUNCATE ledger.{table} CASCADE" for table in TABLES),
+        "UPDATE ledger.head SET size = size - 1",
+        "UPDATE ledger.body SET bytes = 'x' WHERE id = 1",
+        "INSERT INTO ledger.log VALUES (1, 'lineage', 'x') ON CONFLICT (log_id) DO UPDATE SET origin = 'x'",
+        "MERGE INTO ledger.log l USING (SELECT 1 AS id) s ON s.id = l.log_id WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_even_a_superuser_with_replica_triggers_is_refused(
+    database: Database, statement: str, replication_role: str
+) -> None:
+    with connect(database, "superuser") as connection:
+        before = counts(connection)
+        connection.execute(f"SET session_replication_role = {replication_role}".encode())
+        connection.commit()
+        with pytest.raises(RestrictViolation):
+            connection.execute(statement.encode())
+        connection.rollback()
+        assert counts(connection) == before
+
+
+def test_every_table_of_the_ledger_is_guarded_always(database: Database) -> None:
+    with connect(database, "superuser") as connection:
+        guards = connection.execute(
+            "SELECT c.relname, t.tgenabled FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'ledger' AND NOT t.tgisinternal"
+        ).fetchall()
+        tables = {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'ledger'")}
+    assert {enabled for _, enabled in guards} == {"A"}
+    assert {table for table, _ in guards} == tables == set(TABLES)
+
+
+def test_nobody_can_log_in_as_the_owner(database: Database) -> None:
+    with connect(database, "superuser") as connection:
+        rows = connection.execute(
+            "SELECT rolname, rolcanlogin, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls "
+            "FROM pg_roles WHERE rolname LIKE 'mn\\_%' ORDER BY rolname"
+        ).fetchall()
+    assert rows == [
+        ("mn_app", True, False),
+        ("mn_auditor", True, False),
+        ("mn_migrator", True, True),
+        ("mn_owner", False, False),
+        ("mn_sequencer", True, False),
+        ("mn_signer", True, False),
+    ]
+
+
+def test_each_role_needs_its_own_password(database: Database) -> None:
+    for role, variable in ROLES.items():
+        url = database.environment[variable]
+        secret = url.split(":")[2].split("@")[0]
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(url.replace(secret, "wrong")).close()
+        others = {database.environment[other] for other in ROLES.values()} - {url}
+        assert all(secret not in other for other in others), role
+
+
+def test_an_owner_who_switches_the_guard_off_can_edit_but_every_check_of_the_bytes_sees_it(database: Database) -> None:
+    with connect(database, "migrator") as connection:
+        connection.execute("SET ROLE mn_owner")
+        with triggers_off(connection, "body"):
+            edited = connection.execute(
+                "UPDATE ledger.body SET bytes = bytes || ' ' FROM ledger.entry e "
+                "WHERE e.body_id = id AND e.log_id = 1 AND e.seq = 7"
+            ).rowcount
+        assert edited == 1
+        wrong = connection.execute(
+            "SELECT e.seq FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id "
+            "WHERE e.leaf <> sha256('\\x00'::bytea || b.bytes)"
+        ).fetchall()
+        connection.rollback()
+    assert wrong == [(7,)]
