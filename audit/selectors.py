@@ -28,7 +28,7 @@ class EntryProof:
         origin: The log's origin, which is also the name of its key.
         index: Position in the log, from 0.
         leaf: The entry's bytes, as hashed.
-        proof: c2sp.org/tlog-proof text: index, inclusion path, signed checkpoint.
+        proof: c2sp.org/tlog-proof text: the entry, its index, inclusion path, signed checkpoint.
     """
 
     log: str
@@ -108,12 +108,13 @@ def entry_prove(*, entry: Entry, checkpoint: Checkpoint) -> EntryProof:
             f"{entry.event_id} is recorded and waits for the next signed checkpoint; ask again in a second"
         )
     path = inclusion_path(entry.seq, checkpoint.size, node_reader(log=entry.log))
-    proof = InclusionProof(index=entry.seq, path=tuple(path), checkpoint=checkpoint.note.encode())
+    leaf = bytes(entry.bytes)
+    proof = InclusionProof(index=entry.seq, path=tuple(path), checkpoint=checkpoint.note.encode(), extra=leaf)
     return EntryProof(
         log=entry.log,
         origin=checkpoint.origin,
         index=entry.seq,
-        leaf=bytes(entry.bytes),
+        leaf=leaf,
         proof=proof.to_bytes().decode(),
     )
 

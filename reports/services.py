@@ -24,7 +24,7 @@ from modelnotary.ledger.checkpoint import Checkpoint as TreeHead
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 from modelnotary.ledger.keys import key_load
-from modelnotary.verify.archive import archive_write
+from modelnotary.verify.bundle import bundle_write as bundle_file_write
 from modelnotary.verify.bundle_format import MANIFEST_FILE, BundleSubject, log_files, manifest_sign, reports_file
 from modelnotary.verify.trust import TRUST_FILE
 from reports.enums import DocumentKind
@@ -128,7 +128,7 @@ def bundle_write(*, path: Path, version: ModelVersion, checkpoint: Checkpoint, a
         created_at=at,
         private_key=key_load(settings.KEYS_DIR / "decision.key"),
     )
-    archive_write(path, files)
+    bundle_file_write(path, files)
     return Digest.of(files[MANIFEST_FILE])
 
 
