@@ -22,6 +22,8 @@ from modelnotary.ledger.note import NoteSigner
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tree import inclusion_path, tree_root
 from modelnotary.times import format_time
+from modelnotary.verify.report import verify_report
+from modelnotary.verify.result import Outcome, VerificationReport
 from modelnotary.verify.trust import DecisionKey, Trust
 from reports.content import (
     AccessSummary,
@@ -370,3 +372,16 @@ def sample_report() -> SampleReport:
     unsigned = report_build(content)
     signed = report_sign(unsigned, signer, report_id=content.report_id, at=AS_OF)
     return SampleReport(bank, content, signer, trust, unsigned, signed)
+
+
+def judge(data: bytes, trust: Trust | None = None, now: datetime = AS_OF + timedelta(days=400)) -> VerificationReport:
+    """Verify bytes as a report, with the sample's own keys unless others are given."""
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
+        file.write(data)
+        file.flush()
+        return verify_report(Path(file.name), trust or sample_report().trust, now=now)
+
+
+def failing(report: VerificationReport) -> str | None:
+    """The name of the check that failed; the procedure ends with the first."""
+    return next((check.name for check in report.checks if check.outcome is Outcome.FAIL), None)

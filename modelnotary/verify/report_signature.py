@@ -15,6 +15,7 @@ from datetime import datetime
 
 from asn1crypto import cms, x509
 from pyhanko.keys import load_certs_from_pemder_data
+from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget, StreamDecodeLimits
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -24,6 +25,8 @@ from pyhanko.sign.validation.generic_cms import async_validate_cms_signature
 from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
+
+from modelnotary.ledger.canonical import MAX_JSON_BYTES
 
 MAX_CONTAINER_BYTES = 32 * 1024
 READER_ERRORS = (
@@ -38,6 +41,11 @@ READER_ERRORS = (
 )
 """What the PDF and ASN.1 readers raise on malformed input; they were not written with one error of their own."""
 
+# What a compressed stream may cost to unpack; the largest in a report is the attached data.
+_LIMITS = DecodeLimits(
+    per_stream=StreamDecodeLimits(max_output_size=MAX_JSON_BYTES),
+    document_budget=DocumentDecodeBudget(base_allowance=8 * MAX_JSON_BYTES),
+)
 _BYTE_RANGE = re.compile(rb"/ByteRange \[0 ([1-9][0-9]{0,9}) ([1-9][0-9]{0,9}) ([1-9][0-9]{0,9})\] *\n")
 _HEX = re.compile(rb"<((?:[0-9A-F]{2})+)>")
 _DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
@@ -142,7 +150,7 @@ def signature_check(digest: bytes, signed: cms.SignedData, roots: Sequence[str],
                 key_usage_settings=_key_usage(),
             )
         )
-    except ValueError as error:
+    except READER_ERRORS as error:
         raise ReportProblem("signature", f"the signature cannot be verified: {error}") from error
     if not status.intact:
         raise ReportProblem("signature", "the content of the file is not what was signed")
@@ -189,7 +197,7 @@ def document_read(data: bytes) -> PdfFileReader:
         ReportProblem: it cannot be parsed.
     """
     try:
-        return PdfFileReader(io.BytesIO(data), strict=True)
+        return PdfFileReader(io.BytesIO(data), strict=True, decode_limits=_LIMITS)
     except READER_ERRORS as error:
         raise ReportProblem("document", f"the file cannot be read as a PDF: {error}") from error
 
