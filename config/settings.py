@@ -210,10 +210,31 @@ JOB_STALLED_AFTER_SECONDS = 15.0
 UNFOLD = {
     "SITE_TITLE": "Model Notary",
     "SITE_HEADER": "Model Notary",
-    "SITE_SUBHEADER": NOTARY_INSTANCE,
+    "SITE_SUBHEADER": "Model governance and audit",
     "SITE_SYMBOL": "verified_user",
+    "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "config.admin.environment",
+    "DASHBOARD_CALLBACK": "governance.admin.dashboard.dashboard",
+    "SIDEBAR": {"navigation": "config.admin.menu"},
+    "STYLES": ["config.admin.stylesheet"],
+    "SCRIPTS": ["config.admin.script"],
+    "COLORS": {
+        "primary": {  # from teal to navy
+            "50": "oklch(97.7% .011 215)",
+            "100": "oklch(94.8% .024 215)",
+            "200": "oklch(89.5% .045 217)",
+            "300": "oklch(82% .07 219)",
+            "400": "oklch(73% .09 222)",
+            "500": "oklch(61% .092 226)",
+            "600": "oklch(50.5% .085 231)",
+            "700": "oklch(42% .076 236)",
+            "800": "oklch(35.5% .066 241)",
+            "900": "oklch(30% .056 246)",
+            "950": "oklch(22.5% .044 250)",
+        },
+    },
 }
 
 LOGGING = {

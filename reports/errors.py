@@ -33,3 +33,9 @@ class SigningError(ReportError):
     """A report cannot be signed."""
 
     code: ClassVar[str] = "report-signing"
+
+
+class DocumentChangedError(ReportError):
+    """The stored bytes of a document are not those that were issued."""
+
+    code: ClassVar[str] = "document-changed"

@@ -2,14 +2,12 @@
 
 from typing import ClassVar
 
-from django.core.files.storage import storages
 from django.http import FileResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.enums import AccessEvent
 from governance.api import serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.jobs import job_accepted
@@ -21,13 +19,8 @@ from modelnotary.ledger.digest import Digest
 from reports.api.serializers import DocumentInput, DocumentOutput
 from reports.enums import DocumentKind
 from reports.models import Document
+from reports.selectors.documents import CONTENT_TYPES, DOWNLOAD_EVENTS, document_name, document_open
 from reports.services import document_request
-
-DOWNLOAD_EVENTS = {
-    DocumentKind.REPORT: AccessEvent.REPORT_DOWNLOADED,
-    DocumentKind.BUNDLE: AccessEvent.BUNDLE_DOWNLOADED,
-}
-CONTENT_TYPES = {DocumentKind.REPORT: "application/pdf", DocumentKind.BUNDLE: "application/zip"}
 
 
 class DocumentsView(GovernedView):
@@ -84,6 +77,7 @@ class DocumentContentView(GovernedView):
         """Give the file as issued; the download is logged before the first byte leaves."""
         document = found(Document.objects.all(), "document", pk=document_id)
         kind = DocumentKind(document.kind)
+        file = document_open(document)
         access_record(
             actor=self.caller(),
             event=DOWNLOAD_EVENTS[kind],
@@ -93,9 +87,6 @@ class DocumentContentView(GovernedView):
             data={"door": "api"},
             at=timezone.now(),
         )
-        file = storages["artifacts"].open(document.path)
-        return FileResponse(file, as_attachment=True, filename=_filename(document), content_type=CONTENT_TYPES[kind])
-
-
-def _filename(document: Document) -> str:
-    return f"{document.id}.{'pdf' if document.kind == DocumentKind.REPORT else 'zip'}"
+        return FileResponse(
+            file, as_attachment=True, filename=document_name(document), content_type=CONTENT_TYPES[kind]
+        )

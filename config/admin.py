@@ -1,0 +1,76 @@
+"""The admin's frame: menu, style, label of the instance. It is here because the menu leads into every app."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+
+from governance.admin.base import may_look
+
+_INBOX = "governance_approvalrequest"
+_MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "Decide": (
+        ("Approval inbox", _INBOX, "approval"),
+        ("Decisions", "governance_decision", "gavel"),
+        ("Signatures", "governance_signature", "ink_pen"),
+        ("Policies", "governance_policyversion", "policy"),
+    ),
+    "Inventory": (
+        ("AI systems", "governance_aisystem", "account_tree"),
+        ("Models", "governance_model", "deployed_code"),
+        ("Model versions", "governance_modelversion", "commit"),
+        ("Data sets", "governance_dataset", "table"),
+        ("Data set versions", "governance_datasetversion", "table_view"),
+        ("Training runs", "governance_run", "play_circle"),
+        ("Lineage", "governance_lineageedge", "conversion_path"),
+        ("Deployments", "governance_deployment", "rocket_launch"),
+    ),
+    "Evidence": (
+        ("Evidence", "governance_evidence", "fact_check"),
+        ("Reports and bundles", "reports_document", "description"),
+        ("Jobs", "governance_job", "pending_actions"),
+    ),
+    "Ledger": (
+        ("Entries", "audit_entry", "receipt_long"),
+        ("Checkpoints", "audit_checkpoint", "verified"),
+    ),
+    "Accounts": (
+        ("People and services", "governance_user", "group"),
+        ("Tokens", "governance_apitoken", "key"),
+    ),
+}
+
+
+def menu(request: HttpRequest) -> list[dict[str, Any]]:
+    """Give the menu to who may read governed pages, and nothing to anyone else."""
+    if not may_look(request):
+        return []
+    return [
+        {"title": title, "separator": True, "items": [_item(*entry) for entry in entries]}
+        for title, entries in _MENU.items()
+    ]
+
+
+def _item(title: str, model: str, symbol: str) -> dict[str, Any]:
+    address = reverse(f"admin:{model}_changelist")
+    if model != _INBOX:
+        return {"title": title, "icon": symbol, "link": address}
+    waiting = "governance.admin.dashboard.waiting_count"
+    return {"title": title, "icon": symbol, "link": f"{address}?state__exact=open", "badge": waiting}
+
+
+def environment(request: HttpRequest) -> list[str]:  # noqa: ARG001 - the theme's signature
+    """Name the instance at the top of each page, so that nobody signs on the wrong one."""
+    return [settings.NOTARY_INSTANCE, "info"]
+
+
+def stylesheet(request: HttpRequest) -> str:  # noqa: ARG001
+    """Give the address of the style of our own pages."""
+    return static("governance/admin.css")
+
+
+def script(request: HttpRequest) -> str:  # noqa: ARG001
+    """Give the address of the script of our own pages."""
+    return static("governance/admin.js")

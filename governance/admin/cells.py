@@ -1,0 +1,178 @@
+"""The smallest things on a page: a digest, a moment, a state, a link. Each is safe HTML."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from modelnotary.times import format_time
+
+type Cell = SafeString | str | int | None
+"""What a fact or a column of a table shows; None shows as a dash."""
+
+NOTHING = SafeString('<span class="mn-none" aria-label="none">—</span>')
+_SHORTENED_OVER = 30
+_SHOWN_HEAD, _SHOWN_TAIL = 17, 8
+_DEEPEST = 8
+_LONGEST_LIST = 100
+
+# State -> colour and symbol: what a state means is never said by colour alone.
+_LOOKS = {
+    "passed": ("good", "check_circle"),
+    "pass": ("good", "check_circle"),
+    "approved": ("good", "check_circle"),
+    "approve": ("good", "check_circle"),
+    "allowed": ("good", "check_circle"),
+    "succeeded": ("good", "check_circle"),
+    "failed": ("bad", "cancel"),
+    "fail": ("bad", "cancel"),
+    "rejected": ("bad", "cancel"),
+    "reject": ("bad", "cancel"),
+    "denied": ("bad", "block"),
+    "error": ("bad", "error"),
+    "pending": ("waiting", "hourglass_top"),
+    "open": ("waiting", "hourglass_top"),
+    "queued": ("waiting", "schedule"),
+    "running": ("waiting", "sync"),
+    "insufficient_data": ("waiting", "help"),
+    "phi": ("waiting", "health_and_safety"),
+}
+
+
+def badge(state: str, words: str) -> SafeString:
+    """Show a state as a coloured label with a symbol and its words."""
+    tone, symbol = _LOOKS.get(state, ("plain", "info"))
+    return format_html(
+        '<span class="mn-badge mn-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        tone,
+        symbol,
+        words,
+    )
+
+
+def code(text: str | None) -> SafeString:
+    """Show a digest or an identifier in full when short, else without its middle, with a button that copies it all."""
+    if not text:
+        return NOTHING
+    shown = text if len(text) <= _SHORTENED_OVER else f"{text[:_SHOWN_HEAD]}…{text[-_SHOWN_TAIL:]}"
+    return _copyable(text, shown, "mn-code")
+
+
+def whole(text: str | None) -> SafeString:
+    """Show a digest in full, with a button that copies it."""
+    return _copyable(text, text, "mn-code mn-whole") if text else NOTHING
+
+
+def command(text: str) -> SafeString:
+    """Show a command line, with a button that copies it."""
+    return _copyable(text, text, "mn-command")
+
+
+def _copyable(text: str, shown: str, kind: str) -> SafeString:
+    return format_html(
+        '<span class="{}"><code title="{}">{}</code>'
+        '<button type="button" class="mn-copy" data-copy="{}" title="Copy" aria-label="Copy {}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span></button></span>',
+        kind,
+        text,
+        shown,
+        text,
+        text,
+    )
+
+
+def moment(at: datetime | None) -> SafeString:
+    """Show a time in UTC; the page's script adds the reader's own time as a hint."""
+    if at is None:
+        return NOTHING
+    return format_html(
+        '<time class="mn-time" datetime="{}">{:%Y-%m-%d %H:%M:%S} UTC</time>', format_time(at), at.astimezone(UTC)
+    )
+
+
+def link(record: Model | None, words: str | None = None) -> SafeString:
+    """Lead to the page of a record."""
+    if record is None:
+        return NOTHING
+    return anchor(record_address(record), words or str(record))
+
+
+def anchor(address: str, words: str) -> SafeString:
+    """Lead to an address."""
+    return format_html('<a class="mn-link" href="{}">{}</a>', address, words)
+
+
+def record_address(record: Model, page: str = "change") -> str:
+    """Give the address of one of a record's pages."""
+    options = record._meta  # noqa: SLF001 - Django's own way to a model's names
+    return reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=[quote(record.pk)])
+
+
+def number(value: object) -> str:
+    """Write a measured number with four significant decimals, a count with its thousands apart."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "—" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def interval(value: object, low: object, high: object) -> SafeString:
+    """Write an estimate with the two ends of its interval."""
+    if value is None:
+        return NOTHING
+    if low is None or high is None:
+        return format_html('<span class="mn-num">{}</span>', number(value))
+    return format_html(
+        '<span class="mn-num">{}</span> <span class="mn-interval">{} to {}</span>',
+        number(value),
+        number(low),
+        number(high),
+    )
+
+
+def stack(cells: Iterable[Cell]) -> SafeString:
+    """Put several things below each other in one cell."""
+    return format_html_join("", '<span class="mn-line">{}</span>', ((cell,) for cell in cells))
+
+
+def sentence(words: str) -> str:
+    """Make a sentence of words that have no capital and no stop."""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
+def nested(value: object, depth: int = 0) -> Cell:
+    """Lay out JSON for reading: names beside their values, lists below each other."""
+    if isinstance(value, (Mapping, list)) and depth >= _DEEPEST:
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return _mapping(value, depth)
+    if isinstance(value, list):
+        return _list(value, depth)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return code(value) if value.startswith("sha256:") else value or NOTHING
+    return NOTHING if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _mapping(value: Mapping[str, Any], depth: int) -> SafeString:
+    if not value:
+        return NOTHING
+    rows = ((name.replace("_", " "), nested(item, depth + 1)) for name, item in value.items())
+    return format_html('<dl class="mn-nested">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))
+
+
+def _list(value: list[Any], depth: int) -> SafeString:
+    if not value:
+        return NOTHING
+    shown = [nested(item, depth + 1) for item in value[:_LONGEST_LIST]]
+    if len(value) > _LONGEST_LIST:
+        shown.append(f"and {len(value) - _LONGEST_LIST:,} more")
+    if any(isinstance(item, (Mapping, list)) for item in value):
+        return stack(shown)
+    return format_html_join(", ", "{}", ((item,) for item in shown))

@@ -1,0 +1,283 @@
+"""What is governed: systems, models, data, runs, and how one came from another."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from governance.admin.base import GovernedAdmin, moment_column, person_column
+from governance.admin.cells import Cell, badge, code, link, moment, nested, whole
+from governance.admin.ledger import ledger_section
+from governance.admin.lineage import lineage_section, names_of
+from governance.admin.sections import Facts, Page, Table
+from governance.models import AiSystem, Dataset, DatasetVersion, LineageEdge, Model, Run
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.event import Subject
+
+
+def phi_badge(*, holds: bool) -> str:
+    """Mark what holds protected health information."""
+    return badge("phi", "holds protected health information") if holds else ""
+
+
+@admin.register(AiSystem)
+class AiSystemAdmin(GovernedAdmin[AiSystem]):
+    """AI systems."""
+
+    kinds = ("system",)
+    list_display = (
+        "name",
+        "operator",
+        "decision_supported",
+        "contains_phi",
+        person_column("owner"),
+        moment_column("registered_at"),
+    )
+    list_select_related = ("owner",)
+    list_filter = ("contains_phi",)
+    search_fields = ("id__exact", "slug__exact", "name__icontains")
+
+    def page(self, request: HttpRequest, record: AiSystem) -> Page:  # noqa: ARG002
+        """Show what a system is for and which models are in it."""
+        return Page(
+            heading=record.name,
+            lead=record.purpose,
+            badge=phi_badge(holds=record.contains_phi),
+            sections=(
+                Facts(
+                    title="System",
+                    rows=(
+                        ("Id", code(record.id)),
+                        ("Short name", record.slug),
+                        ("Operator", record.operator),
+                        ("Decision supported", record.decision_supported),
+                        ("Persons affected", record.affected_persons),
+                        ("Jurisdiction", record.jurisdiction),
+                        ("Protected health information", "yes" if record.contains_phi else "no"),
+                        ("Owner", link(record.owner, record.owner.printed_name)),
+                        ("Registered", moment(record.registered_at)),
+                    ),
+                ),
+                Table(
+                    title="Models",
+                    columns=("Model", "Short name", "Registered"),
+                    rows=tuple((link(m), m.slug, moment(m.registered_at)) for m in record.models.all()),
+                    empty="No model is registered in this system.",
+                ),
+                ledger_section(record.id),
+            ),
+        )
+
+
+@admin.register(Model)
+class ModelsAdmin(GovernedAdmin[Model]):
+    """Models."""
+
+    kinds = ("model",)
+    list_display = ("name", "slug", "system", moment_column("registered_at"))
+    list_select_related = ("system",)
+    search_fields = ("id__exact", "slug__exact", "name__icontains")
+
+    def page(self, request: HttpRequest, record: Model) -> Page:  # noqa: ARG002
+        """Show a model's versions."""
+        versions = record.versions.select_related("author").order_by("-number")
+        return Page(
+            heading=record.name,
+            lead=f"A model of {record.system}.",
+            sections=(
+                Table(
+                    title="Versions",
+                    columns=("Version", "Digest", "Format", "Author", "Registered"),
+                    rows=tuple(
+                        (
+                            link(item, f"{record.slug} v{item.number}"),
+                            code(item.digest),
+                            item.format,
+                            item.author.printed_name,
+                            moment(item.registered_at),
+                        )
+                        for item in versions
+                    ),
+                    empty="No version is registered.",
+                ),
+                Facts(
+                    title="Model",
+                    rows=(
+                        ("Id", code(record.id)),
+                        ("Short name", record.slug),
+                        ("System", link(record.system)),
+                        ("Registered", moment(record.registered_at)),
+                    ),
+                ),
+                ledger_section(record.id),
+            ),
+        )
+
+
+@admin.register(Dataset)
+class DatasetAdmin(GovernedAdmin[Dataset]):
+    """Data sets."""
+
+    kinds = ("dataset",)
+    list_display = ("name", "slug", "classification", "contains_phi", moment_column("registered_at"))
+    list_filter = ("contains_phi",)
+    search_fields = ("id__exact", "slug__exact", "name__icontains")
+
+    def page(self, request: HttpRequest, record: Dataset) -> Page:  # noqa: ARG002
+        """Show a data set's versions."""
+        return Page(
+            heading=record.name,
+            lead=record.description,
+            badge=phi_badge(holds=record.contains_phi),
+            sections=(
+                Table(
+                    title="Versions",
+                    columns=("Version", "Digest", "Rows", "Columns", "Registered"),
+                    rows=tuple(
+                        (
+                            link(item, f"{record.slug} v{item.number}"),
+                            code(item.digest),
+                            f"{item.row_count:,}",
+                            len(item.columns),
+                            moment(item.registered_at),
+                        )
+                        for item in record.versions.order_by("-number")
+                    ),
+                    empty="No version is registered.",
+                ),
+                Facts(
+                    title="Data set",
+                    rows=(
+                        ("Id", code(record.id)),
+                        ("Short name", record.slug),
+                        ("Classification", record.classification),
+                        ("Protected health information", "yes" if record.contains_phi else "no"),
+                        ("Registered", moment(record.registered_at)),
+                    ),
+                ),
+                ledger_section(record.id),
+            ),
+        )
+
+
+@admin.register(DatasetVersion)
+class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
+    """Versions of data sets."""
+
+    kinds = ("dataset_version",)
+    deferred = ("columns",)
+    list_display = (
+        "__str__",
+        "digest_code",
+        "row_count",
+        person_column("registered_by"),
+        moment_column("registered_at"),
+    )
+    list_select_related = ("dataset", "registered_by")
+    search_fields = ("id__exact", "artifact__digest__startswith", "dataset__slug__exact")
+
+    @admin.display(description="digest")
+    def digest_code(self, version: DatasetVersion) -> Cell:
+        """Show the digest."""
+        return code(version.digest)
+
+    def subject(self, record: DatasetVersion) -> Subject:
+        """Name it with its digest."""
+        return Subject("dataset_version", record.id, Digest.from_text(record.digest))
+
+    def page(self, request: HttpRequest, record: DatasetVersion) -> Page:  # noqa: ARG002
+        """Show what a version is and what was made of it."""
+        return Page(
+            heading=str(record),
+            lead=record.dataset.name,
+            badge=phi_badge(holds=record.dataset.contains_phi),
+            sections=(
+                Facts(
+                    title="Version",
+                    rows=(
+                        ("Id", code(record.id)),
+                        ("Data set", link(record.dataset)),
+                        ("Digest", whole(record.digest)),
+                        ("Size", f"{record.artifact.size:,} bytes"),
+                        ("Rows", f"{record.row_count:,}"),
+                        ("Columns", ", ".join(map(str, record.columns))),
+                        ("Registered by", link(record.registered_by, record.registered_by.printed_name)),
+                        ("Registered", moment(record.registered_at)),
+                    ),
+                ),
+                lineage_section("What came of it", record.id, upwards=False),
+                ledger_section(record.id),
+            ),
+        )
+
+
+@admin.register(Run)
+class RunAdmin(GovernedAdmin[Run]):
+    """Training runs."""
+
+    kinds = ("run",)
+    deferred = ("parameters",)
+    list_display = (
+        "name",
+        "code_commit",
+        moment_column("started_at"),
+        moment_column("finished_at"),
+        person_column("registered_by"),
+    )
+    list_select_related = ("registered_by",)
+    search_fields = ("id__exact", "name__icontains", "code_commit__exact")
+
+    def page(self, request: HttpRequest, record: Run) -> Page:  # noqa: ARG002
+        """Show what a run used and made."""
+        return Page(
+            heading=record.name,
+            lead="A training run, as its author reports it.",
+            sections=(
+                Facts(
+                    title="Run",
+                    rows=(
+                        ("Id", code(record.id)),
+                        ("Code", code(record.code_commit)),
+                        ("Started", moment(record.started_at)),
+                        ("Finished", moment(record.finished_at)),
+                        ("Registered by", link(record.registered_by, record.registered_by.printed_name)),
+                        ("Registered", moment(record.registered_at)),
+                        ("Parameters", nested(record.parameters)),
+                    ),
+                ),
+                lineage_section("What it used", record.id, upwards=True),
+                lineage_section("What came of it", record.id, upwards=False),
+                ledger_section(record.id),
+            ),
+        )
+
+
+@admin.register(LineageEdge)
+class LineageEdgeAdmin(GovernedAdmin[LineageEdge]):
+    """Steps of lineage."""
+
+    kinds = ("lineage_edge",)
+    list_display = ("id", "source_id", "role", "target_id", "trust", moment_column("recorded_at"))
+    list_filter = ("role", "trust")
+    search_fields = ("id__exact", "source_id__exact", "target_id__exact")
+    ordering = ("-recorded_at", "id")
+
+    def page(self, request: HttpRequest, record: LineageEdge) -> Page:  # noqa: ARG002
+        """Show the two ends."""
+        names = names_of({record.source_id, record.target_id})
+        return Page(
+            heading=f"{record.get_source_kind_display()} to {record.get_target_kind_display().lower()}",
+            lead=f"{record.get_role_display()}; {record.get_trust_display().lower()}.",
+            sections=(
+                Facts(
+                    title="Step",
+                    rows=(
+                        ("Id", code(record.id)),
+                        ("From", names[record.source_id]),
+                        ("To", names[record.target_id]),
+                        ("Role", record.get_role_display()),
+                        ("Known how", record.get_trust_display()),
+                        ("Recorded", moment(record.recorded_at)),
+                    ),
+                ),
+                ledger_section(record.id),
+            ),
+        )

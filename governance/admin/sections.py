@@ -1,0 +1,115 @@
+"""What a page of the admin is made of. An admin class gives a `Page`; the templates draw it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+
+from governance.admin.cells import Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A titled part of a page.
+
+    Attributes:
+        title: Its heading, also its entry in the page's table of contents.
+        note: A sentence below the heading.
+        folded: Shown closed, to be opened by who needs it.
+    """
+
+    title: str
+    note: str = ""
+    folded: bool = False
+    template: ClassVar[str]
+
+    @property
+    def anchor(self) -> str:
+        """The name by which addresses lead here."""
+        return slugify(self.title)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(Section):
+    """Names beside their values."""
+
+    rows: tuple[tuple[str, Cell], ...]
+    template: ClassVar[str] = "governance/admin/facts.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Section):
+    """Rows under headings; `empty` says why there are none and what would bring them."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    empty: str = "There is nothing here yet."
+    template: ClassVar[str] = "governance/admin/table.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Section):
+    """A text as it stands, for instance that of a policy."""
+
+    text: str
+    template: ClassVar[str] = "governance/admin/text.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar of a chart. `share`, `low` and `high` are percentages of the chart's width."""
+
+    label: str
+    words: Cell
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars(Section):
+    """A bar chart with its numbers beside it."""
+
+    scale: str
+    bars: tuple[Bar, ...]
+    template: ClassVar[str] = "governance/admin/bars.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A button at the top of a page; `tone` is `main`, `danger` or `plain`."""
+
+    words: str
+    address: str
+    symbol: str
+    tone: str = "plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A sentence that the reader must see first; `tone` is `waiting`, `good` or `bad`."""
+
+    words: str
+    tone: str = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The page of one record.
+
+    Attributes:
+        heading: Its name.
+        lead: What it is, in a sentence.
+        sections: Its parts, the most important first.
+        badge: Its state.
+        notices: What the reader must know before reading on.
+        actions: What the reader may do.
+    """
+
+    heading: str
+    sections: tuple[Section, ...]
+    lead: str = ""
+    badge: SafeString | str = ""
+    notices: tuple[Notice, ...] = ()
+    actions: tuple[Action, ...] = ()

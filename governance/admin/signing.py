@@ -1,0 +1,163 @@
+"""Signing a decision, or refusing it: a form with fresh proof of who signs, and every refusal in plain words."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from governance.admin.base import Address, GovernedAdmin
+from governance.admin.cells import record_address, sentence, whole
+from governance.admin.decision_sections import evidence_section, rules_section, signatures_section
+from governance.admin.sections import Action, Notice
+from governance.enums import ApprovalState, Role, Vote
+from governance.errors import GovernanceError
+from governance.models import ApprovalRequest, Decision, User
+from governance.services.approvals import (
+    REASON_MINIMUM,
+    SigningIntent,
+    approval_hindrance,
+    approval_sign,
+    roles_accepted,
+)
+from governance.services.policies import policy_document
+
+
+class SigningForm(forms.Form):
+    """What a person adds to what is on the screen: role, reason, password."""
+
+    role = forms.ChoiceField(choices=Role.choices, label="You sign as", widget=UnfoldAdminSelectWidget)
+    reason = forms.CharField(
+        min_length=REASON_MINIMUM,
+        label="Your reason",
+        help_text=f"At least {REASON_MINIMUM} characters. It is printed with your signature, for good.",
+        widget=UnfoldAdminTextareaWidget({"rows": 4}),
+        error_messages={"min_length": f"Say why in at least {REASON_MINIMUM} characters."},
+    )
+    password = forms.CharField(
+        strip=False,
+        label="Your password",
+        help_text="Asked for again with each signature, so that nobody signs at your unlocked screen.",
+        widget=UnfoldAdminPasswordWidget({"autocomplete": "current-password"}),
+    )
+    evidence_set_digest = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, data: Any, *, roles: list[Role], evidence_set_digest: str) -> None:  # noqa: ANN401
+        super().__init__(data, initial={"evidence_set_digest": evidence_set_digest})
+        # Only what may be chosen is offered. What was sent all the same is the service's to refuse and to record.
+        cast("forms.Select", self.fields["role"].widget).choices = [(role.value, role.label) for role in roles]
+
+    def intent(self, vote: Vote) -> SigningIntent:
+        """Give what the person wants to sign."""
+        sent = self.cleaned_data
+        return SigningIntent(
+            vote=vote,
+            role=Role(sent["role"]),
+            reason=sent["reason"],
+            evidence_set_digest=sent["evidence_set_digest"],
+            password=sent["password"],
+        )
+
+
+def sign_addresses(shown: GovernedAdmin[Decision]) -> tuple[Address, ...]:
+    """Give the two pages on which a decision is signed."""
+
+    def address(vote: Vote) -> Address:
+        def view(request: HttpRequest, decision: Decision) -> HttpResponseBase:
+            approval = ApprovalRequest.objects.filter(decision=decision).first()
+            if approval is None:
+                messages.error(request, "This decision asks for no signatures.")
+                return HttpResponseRedirect(record_address(decision))
+            return _Signing(shown, request, approval, vote).answer()
+
+        return Address(vote.value, view, ("GET", "HEAD", "POST"))
+
+    return tuple(map(address, Vote))
+
+
+def signing_actions(request: HttpRequest, approval: ApprovalRequest | None) -> tuple[Action, ...]:
+    """Offer signing to who can."""
+    if approval is None or approval.state != ApprovalState.OPEN or signing_hindrance(request, approval):
+        return ()
+    decision = approval.decision
+    return (
+        Action(words="Approve", address=record_address(decision, Vote.APPROVE), symbol="check_circle", tone="main"),
+        Action(words="Reject", address=record_address(decision, Vote.REJECT), symbol="cancel", tone="danger"),
+    )
+
+
+def signing_notices(request: HttpRequest, approval: ApprovalRequest | None) -> tuple[Notice, ...]:
+    """Say what an open decision waits for, and to who cannot sign it, why."""
+    if approval is None or approval.state != ApprovalState.OPEN:
+        return ()
+    given = approval.signatures.count()
+    roles = " or ".join(Role(role).label.lower() for role in approval.roles)
+    waits = Notice(words=f"Waits for signatures: {given} of {approval.quorum} given, each by a {roles}.")
+    hindrance = signing_hindrance(request, approval)
+    return (waits, Notice(words=f"You cannot sign it: {hindrance}.")) if hindrance else (waits,)
+
+
+def signing_hindrance(request: HttpRequest, approval: ApprovalRequest) -> str | None:
+    """Say in words why the caller cannot sign, or nothing."""
+    return approval_hindrance(signer=cast("User", request.user), request=approval)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """One visit to the page on which a decision is approved or rejected."""
+
+    shown: GovernedAdmin[Decision]
+    request: HttpRequest
+    approval: ApprovalRequest
+    vote: Vote
+
+    @property
+    def signer(self) -> User:
+        return cast("User", self.request.user)
+
+    def answer(self) -> HttpResponseBase:
+        """Show the form, or sign and lead back to the decision."""
+        form = SigningForm(
+            self.request.POST or None,
+            roles=roles_accepted(signer=self.signer, request=self.approval),
+            evidence_set_digest=self.approval.decision.evidence_set_digest,
+        )
+        if not form.is_valid():
+            return self._page(form, refusal="")
+        intent = form.intent(self.vote)
+        try:
+            approval_sign(signer=self.signer, request_id=self.approval.id, intent=intent, at=timezone.now())
+        except GovernanceError as error:
+            return self._page(form, refusal=str(error))
+        return self._signed()
+
+    def _page(self, form: SigningForm, refusal: str) -> HttpResponseBase:
+        decision = self.approval.decision
+        assert decision.policy_version is not None
+        hindrance = signing_hindrance(self.request, self.approval)
+        return self.shown.render(
+            self.request,
+            decision,
+            "governance/admin/sign.html",
+            approves=self.vote is Vote.APPROVE,
+            decision=decision,
+            form=None if hindrance else form,
+            refusal=sentence(refusal or hindrance or ""),
+            meaning=policy_document(decision.policy_version).approvals.meaning,
+            signer=self.signer,
+            sections=(rules_section(decision), evidence_section(decision), *signatures_section(self.approval)),
+            evidence_set=whole(decision.evidence_set_digest),
+            back=record_address(decision),
+        )
+
+    def _signed(self) -> HttpResponseRedirect:
+        given = self.approval.signatures.count()
+        what = "approved" if self.vote is Vote.APPROVE else "rejected"
+        messages.success(
+            self.request, f"Signed: you {what} this decision. Signatures: {given} of {self.approval.quorum}."
+        )
+        return HttpResponseRedirect(record_address(self.approval.decision))

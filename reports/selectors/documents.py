@@ -1,0 +1,37 @@
+"""Issued documents as files to hand out."""
+
+from django.core.files import File
+from django.core.files.storage import storages
+
+from audit.enums import AccessEvent
+from modelnotary.ledger.digest import Digest
+from reports.enums import DocumentKind
+from reports.errors import DocumentChangedError
+from reports.models import Document
+
+DOWNLOAD_EVENTS = {
+    DocumentKind.REPORT: AccessEvent.REPORT_DOWNLOADED,
+    DocumentKind.BUNDLE: AccessEvent.BUNDLE_DOWNLOADED,
+}
+CONTENT_TYPES = {DocumentKind.REPORT: "application/pdf", DocumentKind.BUNDLE: "application/zip"}
+_SUFFIXES = {DocumentKind.REPORT: "pdf", DocumentKind.BUNDLE: "zip"}
+
+
+def document_name(document: Document) -> str:
+    """Give the file name under which a document is handed out."""
+    return f"{document.id}.{_SUFFIXES[DocumentKind(document.kind)]}"
+
+
+def document_open(document: Document) -> "File[bytes]":
+    """Open the file as issued, after hashing it again.
+
+    Raises:
+        DocumentChangedError: The stored bytes are not those that were issued.
+    """
+    with storages["artifacts"].open(document.path) as file:
+        actual = Digest.of(file.read())
+    if actual.text != document.digest:
+        raise DocumentChangedError(
+            f"the stored file of {document.id} now has digest {actual}, issued was {document.digest}; restore it"
+        )
+    return storages["artifacts"].open(document.path)
