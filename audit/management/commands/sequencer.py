@@ -29,6 +29,8 @@ class Command(BaseCommand):
     """Order events and ask the signer for checkpoints until told to stop."""
 
     help = __doc__
+    # The checks concern the pages and the API; this process has neither, and is to be back quickly after a crash.
+    requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Run until SIGTERM; reconnect when the database goes away."""

@@ -16,6 +16,8 @@ class Command(BaseCommand):
     """Serve signed checkpoints until told to stop."""
 
     help = __doc__
+    # The checks concern the pages and the API; this process has neither, and is to be back quickly after a crash.
+    requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Listen on SIGNER_URL's host and port until SIGTERM."""
