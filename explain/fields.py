@@ -1,6 +1,6 @@
 """Typed reading of JSON parameters: each reader returns a value of its type or says what is wrong with it."""
 
-import math
+import sys
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
@@ -105,6 +105,6 @@ def _text(name: str, value: object) -> str:
 
 
 def _number(name: str, value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < math.inf:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         raise InvalidParameterError(name, f"must hold numbers; it holds {value!r}.")
     return float(value)

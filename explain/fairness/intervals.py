@@ -28,11 +28,12 @@ def wilson(part: int, whole: int) -> Interval:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def katz(part: int, whole: int, reference_part: int, reference_whole: int) -> Interval:
-    """The log interval of a ratio of two independent proportions.
+def mover_ratio(part: int, whole: int, reference_part: int, reference_whole: int) -> Interval:
+    """The interval of a ratio of two independent proportions, recovered from the Wilson interval of each.
 
-    Katz, Baptista, Azen and Pike 1978, "Obtaining confidence intervals for the risk ratio in cohort studies",
-    Biometrics 34, 469-474.
+    Newcombe 2016, "MOVER-R confidence intervals for ratios and products of two independently estimated quantities",
+    Statistical Methods in Medical Research 25, 1774-1778. Unlike the log interval it stays wide where everybody
+    in a small group is selected.
 
     Args:
         part: Successes in the group.
@@ -41,11 +42,18 @@ def katz(part: int, whole: int, reference_part: int, reference_whole: int) -> In
         reference_whole: Trials in the reference group.
 
     Returns:
-        Low and high end of `(part / whole) / (reference_part / reference_whole)`; None and None where one of
-        the groups has no success, as the logarithm is not defined there.
+        Low and high end of `(part / whole) / (reference_part / reference_whole)`; None and None where it is not
+        defined.
     """
-    if not part or not reference_part:
+    low, high = wilson(part, whole)
+    reference_low, reference_high = wilson(reference_part, reference_whole)
+    if low is None or high is None or reference_low is None or reference_high is None or not reference_part:
         return None, None
-    value = (part / whole) / (reference_part / reference_whole)
-    spread = math.sqrt(1 / part - 1 / whole + 1 / reference_part - 1 / reference_whole)
-    return value * math.exp(-NORMAL_95 * spread), value * math.exp(NORMAL_95 * spread)
+    rate, reference_rate = part / whole, reference_part / reference_whole
+    product = rate * reference_rate
+    below = low * (2 * rate - low)
+    above = high * (2 * rate - high)
+    reference_above = reference_high * (2 * reference_rate - reference_high)
+    reference_below = reference_low * (2 * reference_rate - reference_low)
+    lowest = below / (product + math.sqrt(product**2 - below * reference_above)) if part else 0.0
+    return lowest, (product + math.sqrt(product**2 - above * reference_below)) / reference_below

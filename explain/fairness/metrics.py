@@ -60,13 +60,11 @@ def compare(metric: Metric, groups: Sequence[GroupCounts], reference: GroupCount
 
 
 def impact_ratio(group: GroupCounts, reference: GroupCounts) -> float | None:
-    """One group's selection rate over the reference group's; None where the latter is 0.
-
-    Args:
-        group: A group of at least one row.
-        reference: A group of at least one row.
-    """
-    return ratio(group.selected / group.n, reference.selected / reference.n)
+    """One group's selection rate over the reference group's; None where one is not defined or the latter is 0."""
+    rate, reference_rate = group.selection_rate, reference.selection_rate
+    if rate is None or reference_rate is None:
+        return None
+    return ratio(rate, reference_rate)
 
 
 def _lowest_impact_ratio(groups: Sequence[GroupCounts], reference: GroupCounts | None) -> float | None:

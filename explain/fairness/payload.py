@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from explain.fairness.counts import GroupCounts
-from explain.fairness.intervals import katz, wilson
+from explain.fairness.intervals import mover_ratio, wilson
 from explain.fairness.metrics import Metric, impact_ratio
 from explain.fairness.plan import BiasPlan
 from explain.fairness.results import BiasAssessment, ColumnAssessment, Criterion
@@ -26,7 +26,7 @@ class BiasReceipt:
     tolerance: float
     """What the difference to Fairlearn had to stay under."""
     engine: str = "counts by group, checked against Fairlearn"
-    intervals: str = "95 %: Wilson for rates, Katz for ratios"
+    intervals: str = "95 %: Wilson for rates, MOVER-R for ratios"
 
 
 def bias_payload(
@@ -105,5 +105,5 @@ def _impact(group: GroupCounts, reference: GroupCounts | None) -> dict[str, floa
     value = impact_ratio(group, reference) if reference else None
     low, high = None, None
     if reference is not None and group is not reference:
-        low, high = katz(group.selected, group.n, reference.selected, reference.n)
+        low, high = mover_ratio(group.selected, group.n, reference.selected, reference.n)
     return {name: stable(value), f"{name}_low": stable(low), f"{name}_high": stable(high)}
