@@ -20,10 +20,10 @@ STAGES = {
 
 _GAP = 20.0
 _WIDTH = (WIDTH - _GAP * (len(STAGES) - 1)) / len(STAGES)
-_HEIGHT = 58.0
+_HEIGHT = 66.0
 _ROW = _HEIGHT + 8
 _HEAD = 16.0
-_NAME_LINES = 2
+_NAME_LINES = 3
 _MOST_BOXES = 5
 # The first sixteen digits after ``sha256:``; the table below the picture has them all.
 _DIGITS = slice(7, 23)
@@ -81,8 +81,8 @@ def _draw(drawing: Drawing, box: _Box, x: float, top: float) -> None:
     for number, line in enumerate(lines):
         y = top - 13 - 10 * number
         drawing.add(String(x + 7, y, line, fontName=STRONG, fontSize=8.2, fillColor=INK if box.is_step else GREY))
-    drawing.add(String(x + 7, top - 38, plain(box.digest), fontName=MONO, fontSize=7, fillColor=NAVY))
-    drawing.add(String(x + 7, top - 50, box.place, fontName=BODY, fontSize=7.4, fillColor=GREY))
+    drawing.add(String(x + 7, top - 46, plain(box.digest), fontName=MONO, fontSize=7, fillColor=NAVY))
+    drawing.add(String(x + 7, top - 58, box.place, fontName=BODY, fontSize=7.4, fillColor=GREY))
 
 
 def _join(drawing: Drawing, x: float, left: Sequence[float], right: Sequence[float]) -> None:

@@ -1,12 +1,13 @@
 """The tables of a report: hairlines, no grid, numbers to the right, the head repeated on every page."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reportlab.graphics.shapes import Drawing, Rect, String
 from reportlab.pdfbase.pdfmetrics import stringWidth
-from reportlab.platypus import Flowable, Paragraph, Table
+from reportlab.platypus import Flowable, Paragraph, Spacer, Table
 
 from reports.content import Citation, Particular
 from reports.numbers import count
@@ -27,6 +28,7 @@ from reports.theme import (
 )
 
 _PAD = 4
+_LABEL_SHARE = 0.24
 # A digest, an identifier, or 32 bytes in base64.
 _CODE = re.compile(r"sha256:[0-9a-f]{64}|[a-z]{2,8}_[0-9a-f]{32}|[A-Za-z0-9+/]{43}=", re.ASCII)
 
@@ -57,25 +59,27 @@ def data_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Flowable
             ("LINEBELOW", (0, 0), (-1, 0), 1, NAVY),
             ("LINEBELOW", (0, 1), (-1, -1), 0.4, HAIRLINE),
             ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
+            *_gutters(columns),
         ],
     )
 
 
-def particulars(rows: Sequence[Particular], *, label_share: float = 0.24) -> Table:
-    """Labelled values, one a row between hairlines."""
-    cells = [[Paragraph(text(row.label), style("label")), Paragraph(value(row.value), style("cell"))] for row in rows]
-    return Table(
-        cells,
-        colWidths=[WIDTH * label_share, WIDTH * (1 - label_share)],
-        splitInRow=1,
-        spaceBefore=2,
-        spaceAfter=9,
-        style=[
-            *_BASE,
-            ("LINEABOVE", (0, 0), (-1, 0), 0.4, HAIRLINE),
-            ("LINEBELOW", (0, 0), (-1, -1), 0.4, HAIRLINE),
-        ],
-    )
+def particulars(rows: Sequence[Particular]) -> list[Flowable]:
+    """Labelled values, one a row between hairlines; no row stands alone on a page."""
+    tables = [_particular(row, is_first=index == 0) for index, row in enumerate(rows)]
+    # A table a row: ReportLab cannot both split a row that is too tall and keep two rows together.
+    for table in (*tables[:1], *tables[-2:-1]):
+        table.keepWithNext = 1
+    return [*tables, Spacer(0, 9)]
+
+
+def _particular(row: Particular, *, is_first: bool) -> Table:
+    label, printed = Paragraph(text(row.label), style("label")), Paragraph(value(row.value), style("cell"))
+    lines = [("LINEBELOW", (0, 0), (-1, 0), 0.4, HAIRLINE)]
+    if is_first:
+        lines.append(("LINEABOVE", (0, 0), (-1, 0), 0.4, HAIRLINE))
+    widths = [WIDTH * _LABEL_SHARE, WIDTH * (1 - _LABEL_SHARE)]
+    return Table([[label, printed]], colWidths=widths, splitInRow=1, style=[*_BASE, *lines])
 
 
 def panel(content: Sequence[Flowable], *, width: float = WIDTH) -> Table:
@@ -132,6 +136,13 @@ def badge(state: str, *, size: float = 7.4) -> Drawing:
     drawing.add(Rect(0, 0, width, height, rx=2, ry=2, fillColor=color, strokeColor=None))
     drawing.add(String(0.75 * size, 0.54 * size, label, fontName=STRONG, fontSize=size, fillColor=WHITE))
     return drawing
+
+
+def _gutters(columns: Sequence[Column]) -> Iterator[tuple[object, ...]]:
+    """More room where numbers, set to the right, would touch the words of the next column."""
+    for index, (left, right) in enumerate(pairwise(columns)):
+        if left.number and not right.number:
+            yield ("RIGHTPADDING", (index, 0), (index, -1), 4 * _PAD)
 
 
 def _cell(cell: str | Flowable, column: Column) -> Flowable:

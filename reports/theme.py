@@ -96,6 +96,11 @@ def mono(value: str, *, per_line: int = 0) -> str:
     return f'<font name="{MONO}" size="{MONO_SIZE}">{"<br/>".join(lines)}</font>'
 
 
+def tinted(markup: str, color: Color) -> str:
+    """Paragraph markup in a colour."""
+    return f'<font color="#{color.hexval()[2:]}">{markup}</font>'
+
+
 def tone(state: str) -> tuple[str, Color]:
     """Mark and colour of a verdict, outcome or state; the word itself always stands beside them."""
     return _TONES.get(state.lower(), _NEUTRAL)

@@ -8,7 +8,7 @@ from reports.numbers import count, decimal, interval, limit, rate, rate_interval
 from reports.sections.model import chart_block
 from reports.sections.section import Section
 from reports.tables import Column, badge, data_table, source_line
-from reports.theme import style, text
+from reports.theme import GREY, style, text, tinted
 
 
 def fairness(bias: BiasAssessment) -> Section:
@@ -54,26 +54,27 @@ def _groups(bias: BiasAssessment) -> Flowable:
 
 def _criteria(bias: BiasAssessment) -> list[Flowable]:
     columns = (
-        Column("Criterion", 29),
-        Column("Verdict", 25),
-        Column("Observed", 22, number=True),
-        Column("Limit", 14, number=True),
-        Column("Set by", 27),
-        Column("Outcome", 38),
+        Column("Criterion, and who set its limit", 58),
+        Column("Verdict", 27),
+        Column("Observed", 25, number=True),
+        Column("Limit", 15, number=True),
+        Column("Outcome", 34),
     )
     rows = [
         (
-            Paragraph(text(criterion.name), style("cell-strong")),
+            Paragraph(_demand(criterion), style("cell")),
             badge(criterion.verdict, size=6.8),
             Paragraph(_observed(criterion), style("number")),
             limit(criterion.comparison, criterion.threshold),
-            criterion.threshold_source,
             criterion.message,
         )
         for criterion in bias.criteria
     ]
-    table = data_table(columns, rows)
-    return [KeepTogether([Paragraph("Criteria", style("h2")), table])] if rows else []
+    return [KeepTogether([Paragraph("Criteria", style("h2")), data_table(columns, rows)])] if rows else []
+
+
+def _demand(criterion: Criterion) -> str:
+    return f"<b>{text(criterion.name)}</b><br/>{tinted(text(criterion.threshold_source), GREY)}"
 
 
 def _observed(criterion: Criterion) -> str:

@@ -8,7 +8,7 @@ from reports.content import Criterion, Particular, ReportContent
 from reports.numbers import count, decimal, limit
 from reports.sections.section import Section
 from reports.tables import Column, badge, data_table, log_name, particulars
-from reports.theme import BODY, HAIRLINE, NAVY, WIDTH, moment, state_words, style, text, tone
+from reports.theme import BODY, HAIRLINE, NAVY, WIDTH, moment, state_words, style, text, tinted, tone
 
 BAND_TEXT_HEIGHT = 150.0
 """Height in points the cover's title block may take; longer titles are shrunk into it."""
@@ -29,7 +29,7 @@ def cover(content: ReportContent) -> list[Flowable]:
     return [
         KeepInFrame(WIDTH, BAND_TEXT_HEIGHT, title, mode="shrink"),
         FrameBreak(),
-        particulars(_particulars(content)),
+        *particulars(_particulars(content)),
         *_not_covered(facts.not_covered),
     ]
 
@@ -105,8 +105,7 @@ def _leading_figures(content: ReportContent) -> list[tuple[Paragraph, str]]:
     figures = []
     if content.decisions:
         decision = content.decisions[-1]
-        color = tone(decision.state)[1].hexval().replace("0x", "#")
-        state = f'<font color="{color}">{text(state_words(decision.state))}</font>'
+        state = tinted(text(state_words(decision.state)), tone(decision.state)[1])
         figures.append((Paragraph(state, style("figure")), f"gate decision for {decision.environment}"))
         met = sum(rule.outcome == "pass" for rule in decision.rules)
         figures.append((_figure(f"{met} of {len(decision.rules)}"), "policy rules met"))

@@ -35,8 +35,7 @@ def _decision(decision: Decision) -> list[Flowable]:
     facts = [
         Particular("Decision", decision.id),
         Particular("Environment", decision.environment),
-        Particular("Decided", moment(decision.decided_at)),
-        Particular("Counts until", moment(decision.expires_at) if decision.expires_at else "no end date"),
+        Particular("Counts until", _end(decision)),
         Particular("Recorded", entry_words(decision.source)),
         Particular("Signed statement", decision.source.digest or "none"),
         *_policy(decision.policy),
@@ -52,7 +51,13 @@ def _decision(decision: Decision) -> list[Flowable]:
             ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
         ],
     )
-    return [CondPageBreak(_LEAST_DECISION), title, particulars(facts), _rules(decision)]
+    return [CondPageBreak(_LEAST_DECISION), title, *particulars(facts), _rules(decision)]
+
+
+def _end(decision: Decision) -> str:
+    if decision.result != "PASSED":
+        return "nothing is allowed by it"
+    return moment(decision.expires_at) if decision.expires_at else "no end date"
 
 
 def _policy(policy: Policy | None) -> list[Particular]:

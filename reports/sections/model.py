@@ -77,7 +77,7 @@ def explanation(facts: Explanation) -> Section:
             Paragraph(text(intro), style("body")),
             *chart_block(importance_chart(facts)),
             *_further_features(facts),
-            KeepTogether([Paragraph("Receipt", style("h2")), particulars(facts.receipt)]),
+            *_receipt(facts),
             source_line("Evidence", facts.source),
         ],
     )
@@ -86,6 +86,12 @@ def explanation(facts: Explanation) -> Section:
 def chart_block(chart: Chart) -> list[Flowable]:
     """A chart with its words below it, kept on one page."""
     return [KeepTogether([chart.drawing, Spacer(0, 2), Paragraph(text(chart.words), style("note"))])]
+
+
+def _receipt(facts: Explanation) -> list[Flowable]:
+    if not facts.receipt:
+        return []
+    return [Paragraph("Receipt", style("h2")), *particulars(facts.receipt)]
 
 
 def _further_features(facts: Explanation) -> list[Flowable]:

@@ -74,7 +74,7 @@ def signature(content: ReportContent, twin_digest: str, place: Callable[[CallerM
             KeepTogether(
                 [
                     Paragraph(intro, style("body")),
-                    particulars(facts),
+                    *particulars(facts),
                     Paragraph("To check it offline, with the operator's published trust file:", style("body")),
                     panel([command]),
                     *box,
@@ -103,7 +103,7 @@ def _checkpoint(point: Checkpoint) -> Flowable:
     return KeepTogether(
         [
             Paragraph(text(f"{log_name(point.origin).capitalize()} log"), style("h2")),
-            particulars(facts),
+            *particulars(facts),
             panel([Paragraph(lines, style("code"))]),
         ]
     )

@@ -13,7 +13,7 @@ import pypdf
 import pytest
 from report_samples import sample_report
 
-from reports.content import Group, Importance, ReportContent
+from reports.content import Group, Importance, Particular, ReportContent
 from reports.document import report_build
 from reports.errors import ContentError
 from reports.twin import content_to_json
@@ -203,6 +203,11 @@ def explained(content: ReportContent, *features: Importance) -> ReportContent:
     return replace(content, explanation=replace(content.explanation, features=features))
 
 
+def receipted(content: ReportContent, *receipt: Particular) -> ReportContent:
+    assert content.explanation is not None
+    return replace(content, explanation=replace(content.explanation, receipt=receipt))
+
+
 def grouped(content: ReportContent, groups: int) -> ReportContent:
     rows = tuple(Group(f"group {number}", 40, 0.5, 0.4, 0.6, None, None) for number in range(groups))
     return replace(content, bias=(replace(content.bias[0], groups=rows),))
@@ -215,6 +220,8 @@ UNUSUAL: dict[str, Callable[[ReportContent], ReportContent]] = {
     "a purpose longer than the cover": lambda c: replace(c, cover=replace(c.cover, purpose="word " * 2000)),
     "five hundred features": lambda c: explained(c, *(Importance(f"f{n}", 0.5, 0.4, 0.6) for n in range(500))),
     "no features": explained,
+    "a receipt of one line": lambda c: receipted(c, Particular("Seed", "7")),
+    "no receipt": receipted,
     "only a feature without importance": lambda c: explained(c, Importance("a", 0.0, 0.0, 0.0)),
     "two hundred groups": lambda c: grouped(c, 200),
     "no groups": lambda c: grouped(c, 0),
