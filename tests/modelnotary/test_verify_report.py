@@ -203,7 +203,7 @@ def sweep() -> list[int]:
     """Positions spread over the file, and closely over the signature's string and what surrounds it."""
     data = sample_report().signed
     container = container_find(data)
-    chance = random.Random(SEED)  # noqa: S311 -- repeatable choice of positions
+    chance = random.Random(SEED)
     used = 2 * len(container.der)
     return [
         *chance.sample(range(len(data)), 150),
@@ -217,7 +217,7 @@ def sweep() -> list[int]:
 
 def test_any_single_byte_changed_anywhere_is_noticed() -> None:
     data = sample_report().signed
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     survivors = [
         (index, bits)
         for index in sweep()
@@ -229,7 +229,7 @@ def test_any_single_byte_changed_anywhere_is_noticed() -> None:
 
 @pytest.mark.parametrize("length", [10, 300, 5000])
 def test_random_bytes_in_the_place_of_the_signature_are_a_finding(length: int) -> None:
-    chance = random.Random(SEED + length)  # noqa: S311
+    chance = random.Random(SEED + length)
 
     def spoil(string: bytes) -> bytes:
         noise = chance.randbytes(min(length, len(string) // 2 - 1)).hex().upper().encode()
