@@ -47,10 +47,12 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     """Give the menu to who may read governed pages, and nothing to anyone else."""
     if not may_look(request):
         return []
-    return [
+    home = {"title": "What waits for you", "icon": "home", "link": reverse("admin:index")}
+    groups = [
         {"title": title, "separator": True, "items": [_item(*entry) for entry in entries]}
         for title, entries in _MENU.items()
     ]
+    return [{"items": [home]}, *groups]
 
 
 def _item(title: str, model: str, symbol: str) -> dict[str, Any]:
@@ -69,6 +71,11 @@ def environment(request: HttpRequest) -> list[str]:  # noqa: ARG001 - the theme'
 def stylesheet(request: HttpRequest) -> str:  # noqa: ARG001
     """Give the address of the style of our own pages."""
     return static("governance/admin.css")
+
+
+def favicon(request: HttpRequest) -> str:  # noqa: ARG001
+    """Give the address of the browser's symbol for these pages."""
+    return static("governance/favicon.svg")
 
 
 def script(request: HttpRequest) -> str:  # noqa: ARG001

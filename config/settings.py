@@ -220,6 +220,7 @@ UNFOLD = {
     "SIDEBAR": {"navigation": "config.admin.menu"},
     "STYLES": ["config.admin.stylesheet"],
     "SCRIPTS": ["config.admin.script"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.admin.favicon"}],
     "COLORS": {
         "primary": {  # from teal to navy
             "50": "oklch(97.7% .011 215)",

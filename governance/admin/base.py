@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
@@ -13,18 +12,22 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from audit.enums import AccessEvent
-from governance.admin.cells import NOTHING, Cell, anchor, code, moment
+from governance.admin.cells import NOTHING, Cell, anchor, code, moment, record_address
 from governance.admin.sections import Page
 from governance.models import User
 from governance.services.accesses import access_record
 from modelnotary.ledger.event import Subject
 
 if TYPE_CHECKING:
+    from django.contrib.admin.views.main import ChangeList
+
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     from unfold.admin import ModelAdmin as _ModelAdmin
+    from unfold.views import ChangeList
 
 _READING = ("GET", "HEAD")
 _SHOWN_BELOW = 300
@@ -74,6 +77,19 @@ def page_viewed(request: HttpRequest, *, event: AccessEvent, subject: Subject, p
     )
 
 
+class RecordList(ChangeList):
+    """A list that counts once, and whose rows lead to the addresses that pages use too: ids as they are."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the rows. Nothing was counted beside them, so there is no other number to show."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+    def url_for_result(self, result: Model) -> str:
+        """Give the address of a record's page."""
+        return record_address(result)
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A page of one record: its path below the record's own, its name, what answers there, and by which methods."""
@@ -99,6 +115,7 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
     list_per_page = 25
     list_max_show_all = 0
     show_full_result_count = False
+    empty_value_display = NOTHING
     show_facets = admin.ShowFacets.NEVER
 
     def page(self, request: HttpRequest, record: Record) -> Page:
@@ -148,6 +165,10 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
         name = request.resolver_match.url_name if request.resolver_match else None
         return () if name == "autocomplete" else super().get_search_fields(request)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ANN401, ARG002
+        """Lead from rows to records by their plain addresses."""
+        return RecordList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
         """Leave large columns to the page that shows them."""
         return cast("QuerySet[Record]", super().get_queryset(request)).defer(*self.deferred)
@@ -180,7 +201,7 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
     def _list(self, request: HttpRequest) -> HttpResponseBase:
         if request.method not in _READING:
             return HttpResponseNotAllowed(_READING)
-        response = self.changelist_view(request)
+        response = self.changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural)})
         if response.status_code < _SHOWN_BELOW:
             page_viewed(request, event=AccessEvent.RECORD_VIEWED, subject=Subject(self.kinds[0], LIST), page=LIST)
         return response
@@ -191,7 +212,7 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
                 raise PermissionDenied
             if request.method not in address.methods:
                 return HttpResponseNotAllowed(address.methods)
-            record = self.get_object(request, unquote(object_id))
+            record = self.get_object(request, object_id)
             if record is None:
                 return self._unknown(request, object_id)
             response = address.view(request, record)
@@ -218,5 +239,5 @@ def subject_link(kind: str, identity: str) -> Cell:
             name = f"admin:{options.app_label}_{options.model_name}"
             if identity == LIST:
                 return anchor(reverse(f"{name}_changelist"), f"the list of {options.verbose_name_plural}")
-            return anchor(reverse(f"{name}_change", args=[quote(identity)]), identity)
+            return anchor(reverse(f"{name}_change", args=[identity]), identity)
     return code(identity)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -19,6 +18,7 @@ type Cell = SafeString | str | int | None
 NOTHING = SafeString('<span class="mn-none" aria-label="none">—</span>')
 _SHORTENED_OVER = 30
 _SHOWN_HEAD, _SHOWN_TAIL = 17, 8
+_SMALL = 1e-3
 _DEEPEST = 8
 _LONGEST_LIST = 100
 
@@ -91,9 +91,8 @@ def moment(at: datetime | None) -> SafeString:
     """Show a time in UTC; the page's script adds the reader's own time as a hint."""
     if at is None:
         return NOTHING
-    return format_html(
-        '<time class="mn-time" datetime="{}">{:%Y-%m-%d %H:%M:%S} UTC</time>', format_time(at), at.astimezone(UTC)
-    )
+    shown = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html('<time class="mn-time" datetime="{}">{}</time>', format_time(at), shown)
 
 
 def link(record: Model | None, words: str | None = None) -> SafeString:
@@ -111,28 +110,41 @@ def anchor(address: str, words: str) -> SafeString:
 def record_address(record: Model, page: str = "change") -> str:
     """Give the address of one of a record's pages."""
     options = record._meta  # noqa: SLF001 - Django's own way to a model's names
-    return reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=[quote(record.pk)])
+    return reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=[record.pk])
 
 
 def number(value: object) -> str:
-    """Write a measured number with four significant decimals, a count with its thousands apart."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return "—" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}".rstrip("0").rstrip(".")
+    """Write a measured number with four decimals, a small one by its two leading digits, a count in thousands."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float):
+        return str(value)
+    if value and abs(value) < _SMALL:
+        return f"{value:.1e}"
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def measured(value: object) -> SafeString:
+    """Show a number on one line."""
+    return format_html('<span class="mn-num">{}</span>', number(value))
 
 
 def interval(value: object, low: object, high: object) -> SafeString:
     """Write an estimate with the two ends of its interval."""
     if value is None:
         return NOTHING
+    shown = measured(_estimate(value))
     if low is None or high is None:
-        return format_html('<span class="mn-num">{}</span>', number(value))
-    return format_html(
-        '<span class="mn-num">{}</span> <span class="mn-interval">{} to {}</span>',
-        number(value),
-        number(low),
-        number(high),
-    )
+        return shown
+    return format_html('{} <span class="mn-interval">{} to {}</span>', shown, _estimate(low), _estimate(high))
+
+
+def _estimate(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) and abs(value) >= _SMALL else number(value)
 
 
 def stack(cells: Iterable[Cell]) -> SafeString:
@@ -157,7 +169,7 @@ def nested(value: object, depth: int = 0) -> Cell:
         return "yes" if value else "no"
     if isinstance(value, str):
         return code(value) if value.startswith("sha256:") else value or NOTHING
-    return NOTHING if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return NOTHING if value is None else str(value)
 
 
 def _mapping(value: Mapping[str, Any], depth: int) -> SafeString:

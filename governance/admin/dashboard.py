@@ -51,15 +51,13 @@ def _waiting(request: HttpRequest) -> Section:
     )
     total = requests.count()
     shown = requests[:_SHOWN_WAITING]
-    more = anchor(f"{reverse('admin:governance_approvalrequest_changelist')}?state__exact=open", f"all {total}")
+    more = anchor(f"{reverse('admin:governance_approvalrequest_changelist')}?state__exact=open", f"All {total}")
     return Table(
         title="Waiting for signatures",
         note="" if total <= _SHOWN_WAITING else f"The {_SHOWN_WAITING} oldest of {total}.",
         columns=("Model version", "Environment", "Policy", "Signatures", "Waits for", "You"),
-        rows=(
-            *(_waiting_row(request, item) for item in shown),
-            *(((more, None, None, None, None, None),) if total > _SHOWN_WAITING else ()),
-        ),
+        rows=tuple(_waiting_row(request, item) for item in shown),
+        foot=more if total > _SHOWN_WAITING else None,
         empty="Nothing waits for a signature.",
     )
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from governance.admin.cells import Cell, anchor, badge, code, link, moment, number, record_address, stack
+from governance.admin.cells import Cell, anchor, badge, code, link, measured, moment, record_address, stack
 from governance.admin.sections import Section, Table
 from governance.enums import EvidenceType, Role
 from governance.models import ApprovalRequest, Decision, Evidence, Signature
+from governance.policy.evaluation import Outcome
 
 
 def rules_section(decision: Decision) -> Section:
@@ -18,10 +19,11 @@ def rules_section(decision: Decision) -> Section:
 
 
 def _rule_row(rule: dict[str, Any]) -> tuple[Cell, ...]:
-    why = (rule["message"], rule["remediation"]) if rule["remediation"] else (rule["message"],)
+    met = rule["outcome"] == Outcome.PASS
+    why = (rule["message"],) if met or not rule["remediation"] else (rule["message"], rule["remediation"])
     return (
         stack((rule["id"], rule["title"])),
-        number(rule["observed"]),
+        measured(rule["observed"]),
         rule["expected"],
         badge(rule["outcome"], rule["outcome"]),
         stack(why),
@@ -61,7 +63,7 @@ def signatures_section(approval: ApprovalRequest | None) -> tuple[Section, ...]:
         Table(
             title="Signatures",
             note=f"{approval.quorum} needed, of different people, each a {roles}.",
-            columns=("Signed by", "Role", "Vote", "Meaning", "Reason", "Time", "Signature"),
+            columns=("Signed by", "Vote", "Meaning", "Reason", "Time", "Statement"),
             rows=tuple(_signature_row(item) for item in approval.signatures.all()),
             empty="Nobody has signed yet.",
         ),
@@ -70,11 +72,10 @@ def signatures_section(approval: ApprovalRequest | None) -> tuple[Section, ...]:
 
 def _signature_row(signature: Signature) -> tuple[Cell, ...]:
     return (
-        signature.printed_name,
-        signature.get_role_display(),
+        stack((signature.printed_name, signature.get_role_display())),
         badge(signature.vote, signature.get_vote_display()),
         signature.meaning,
         signature.reason,
         moment(signature.signed_at),
-        link(signature, "signed statement"),
+        link(signature, "as signed"),
     )

@@ -66,20 +66,27 @@ class DecisionAdmin(GovernedAdmin[Decision]):
         approval = ApprovalRequest.objects.filter(decision=record).first()
         return Page(
             heading=f"{record.model_version} to {record.environment}",
-            lead=sentence(decision_words(record)),
+            marks=(link(record.model_version), code(record.model_version.digest), link(record.policy_version)),
+            lead=_lead(record),
             badge=badge(record.state, record.get_state_display()),
             notices=signing_notices(request, approval),
             actions=(*signing_actions(request, approval), *_attestation_action(record)),
             sections=(
-                _verdict(record),
                 rules_section(record),
                 *signatures_section(approval),
+                _verdict(record),
                 evidence_section(record),
                 *_attestation(record),
                 *_policy(record),
                 ledger_section(record.id),
             ),
         )
+
+
+def _lead(decision: Decision) -> str:
+    if decision.state == DecisionState.PENDING:
+        return "Every rule passes. Whether it may be used is now for people to decide."
+    return sentence(decision_words(decision))
 
 
 def _verdict(decision: Decision) -> Section:
@@ -90,7 +97,6 @@ def _verdict(decision: Decision) -> Section:
         title="Decision",
         rows=(
             ("Decision", code(decision.id)),
-            ("State", badge(decision.state, decision.get_state_display())),
             ("Model version", link(version)),
             ("Digest", whole(version.digest)),
             ("Environment", decision.environment),

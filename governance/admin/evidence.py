@@ -69,9 +69,9 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
                 Action(words="Document", address=record_address(record, "document"), symbol="download", tone="main"),
             ),
             sections=(
-                _facts(record),
                 *_bias_sections(payload),
                 *_explanation_sections(payload),
+                _facts(record),
                 *_rest(record),
                 Facts(title="Provenance", rows=_provenance(record)),
                 *_receipt(payload),
@@ -232,8 +232,11 @@ def _rest(evidence: Evidence) -> tuple[Section, ...]:
     return (Facts(title="Also stated", rows=tuple((_title(name), nested(value)) for name, value in rest.items())),)
 
 
+_TITLES = {"auc": "AUC", "unknown": "Rows without a value"}
+
+
 def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def _receipt(payload: dict[str, Any]) -> tuple[Section, ...]:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from governance.admin.base import GovernedAdmin, moment_column, person_column
-from governance.admin.cells import Cell, badge, code, link, moment, nested, whole
+from governance.admin.cells import Cell, badge, code, link, moment, nested, stack, whole
 from governance.admin.ledger import ledger_section
 from governance.admin.lineage import lineage_section, names_of
 from governance.admin.sections import Facts, Page, Table
@@ -255,10 +255,20 @@ class LineageEdgeAdmin(GovernedAdmin[LineageEdge]):
     """Steps of lineage."""
 
     kinds = ("lineage_edge",)
-    list_display = ("id", "source_id", "role", "target_id", "trust", moment_column("recorded_at"))
+    list_display = ("role", "source", "target", "trust", moment_column("recorded_at"))
     list_filter = ("role", "trust")
     search_fields = ("id__exact", "source_id__exact", "target_id__exact")
     ordering = ("-recorded_at", "id")
+
+    @admin.display(description="from")
+    def source(self, edge: LineageEdge) -> Cell:
+        """Name where it begins."""
+        return stack((edge.get_source_kind_display(), code(edge.source_id)))
+
+    @admin.display(description="to")
+    def target(self, edge: LineageEdge) -> Cell:
+        """Name where it ends."""
+        return stack((edge.get_target_kind_display(), code(edge.target_id)))
 
     def page(self, request: HttpRequest, record: LineageEdge) -> Page:  # noqa: ARG002
         """Show the two ends."""

@@ -12,7 +12,7 @@ from audit.enums import AccessEvent, LineageEvent, Log
 from audit.errors import NotSequencedError
 from audit.models import Checkpoint, Entry
 from audit.selectors import entries_matching, entries_of, entry_proof
-from governance.admin.base import Address, GovernedAdmin, subject_link
+from governance.admin.base import LIST, Address, GovernedAdmin, subject_link
 from governance.admin.cells import (
     Cell,
     anchor,
@@ -28,7 +28,7 @@ from governance.admin.cells import (
 from governance.admin.sections import Action, Facts, Notice, Page, Section, Table, Text
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import LedgerError
-from modelnotary.ledger.event import Event
+from modelnotary.ledger.event import Actor, Event
 from modelnotary.ledger.event import Subject as LedgerSubject
 from modelnotary.ledger.merkle import leaf_hash
 
@@ -53,10 +53,8 @@ def ledger_section(subject_id: str) -> Section:
         title="In the ledger",
         note="Written in the same transaction as the change, in an order that nobody can rewrite unnoticed.",
         columns=("Event", "Index", "Time", "By", "Entry"),
-        rows=(
-            *((e.event_type, place(e), moment(e.at), e.actor_name, _entry_link(e)) for e in entries),
-            ("who looked at this", None, None, None, anchor(search, "access log")),
-        ),
+        rows=tuple((e.event_type, place(e), moment(e.at), e.actor_name, _entry_link(e)) for e in entries),
+        foot=anchor(search, "Who looked at this"),
     )
 
 
@@ -128,7 +126,8 @@ class EntryAdmin(GovernedAdmin[Entry]):
     @admin.display(description="about")
     def about(self, entry: Entry) -> Cell:
         """Say what it is about."""
-        return f"{entry.subject_kind.replace('_', ' ')} {entry.subject_id}"
+        kind = entry.subject_kind.replace("_", " ")
+        return f"list of {kind} records" if entry.subject_id == LIST else stack((kind, code(entry.subject_id)))
 
     @admin.display(description="digest")
     def digest(self, entry: Entry) -> Cell:
@@ -195,11 +194,16 @@ def _event_rows(entry: Entry, event: Event) -> tuple[tuple[str, Cell], ...]:
         ("Event", code(entry.event_id)),
         ("Time", moment(entry.at)),
         ("By", f"{event.actor.name} ({event.actor.kind})"),
-        ("Account", subject_link("user", event.actor.id) if event.actor.kind != "system" else event.actor.id),
+        ("Account", _account(event.actor)),
         ("About", event.subject.kind.replace("_", " ")),
         ("Id", subject_link(event.subject.kind, event.subject.id)),
         ("Digest", whole(event.subject.digest.text if event.subject.digest else None)),
     )
+
+
+def _account(actor: Actor) -> Cell:
+    """Lead to an account of ours. People of other systems and our own processes have none."""
+    return subject_link("user", actor.id) if actor.id.startswith("usr_") else actor.id
 
 
 def _data_rows(event: Event) -> tuple[tuple[str, Cell], ...]:

@@ -58,6 +58,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
             _evidence(record),
             lineage_section("Lineage", record.id, upwards=True),
             lineage_section("Put to use", record.id, upwards=False),
+            _training(record),
             _jobs(record),
             ledger_section(record.id),
         )
@@ -77,9 +78,16 @@ def _overview(version: ModelVersion) -> Section:
             ("Registered by", link(version.registered_by, version.registered_by.printed_name)),
             ("Registered", moment(version.registered_at)),
             ("Code", code(version.code_commit)),
-            ("Parameters", nested(version.parameters)),
-            ("Metrics, as the author reports them", nested(version.metrics)),
         ),
+    )
+
+
+def _training(version: ModelVersion) -> Section:
+    return Facts(
+        title="Parameters and metrics",
+        note="As the author reports them. What a policy reads is evidence.",
+        folded=True,
+        rows=(("Parameters", nested(version.parameters)), ("Metrics", nested(version.metrics))),
     )
 
 

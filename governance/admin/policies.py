@@ -94,7 +94,7 @@ def _rules(policy: PolicyDocument) -> Section:
         rows=tuple(
             (
                 f"{rule.id}: {rule.title}",
-                code(rule.clause.source),
+                whole(rule.clause.source),
                 rule.expected,
                 f"{rule.evidence} evidence" if rule.evidence else "the model version",
                 rule.remediation,

@@ -17,11 +17,13 @@ class Section:
         title: Its heading, also its entry in the page's table of contents.
         note: A sentence below the heading.
         folded: Shown closed, to be opened by who needs it.
+        foot: A link below.
     """
 
     title: str
     note: str = ""
     folded: bool = False
+    foot: Cell = None
     template: ClassVar[str]
 
     @property
@@ -101,6 +103,7 @@ class Page:
     Attributes:
         heading: Its name.
         lead: What it is, in a sentence.
+        marks: What it is told apart by, for instance a digest.
         sections: Its parts, the most important first.
         badge: Its state.
         notices: What the reader must know before reading on.
@@ -110,6 +113,7 @@ class Page:
     heading: str
     sections: tuple[Section, ...]
     lead: str = ""
+    marks: tuple[Cell, ...] = ()
     badge: SafeString | str = ""
     notices: tuple[Notice, ...] = ()
     actions: tuple[Action, ...] = ()

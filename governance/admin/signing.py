@@ -23,8 +23,8 @@ from governance.services.approvals import (
     approval_hindrance,
     approval_sign,
     roles_accepted,
+    signature_meaning,
 )
-from governance.services.policies import policy_document
 
 
 class SigningForm(forms.Form):
@@ -147,7 +147,7 @@ class _Signing:
             decision=decision,
             form=None if hindrance else form,
             refusal=sentence(refusal or hindrance or ""),
-            meaning=policy_document(decision.policy_version).approvals.meaning,
+            meaning=signature_meaning(policy=decision.policy_version, vote=self.vote),
             signer=self.signer,
             sections=(rules_section(decision), evidence_section(decision), *signatures_section(self.approval)),
             evidence_set=whole(decision.evidence_set_digest),

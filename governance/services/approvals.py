@@ -19,7 +19,7 @@ from governance.errors import (
     StaleEvidenceError,
     UnknownRecordError,
 )
-from governance.models import ApprovalRequest, Evidence, ModelVersion, Signature, User
+from governance.models import ApprovalRequest, Evidence, ModelVersion, PolicyVersion, Signature, User
 from governance.selectors import evidence_context, evidence_set_digest
 from governance.services.decisions import decision_settle
 from governance.services.policies import policy_document
@@ -29,6 +29,7 @@ from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
 
 REASON_MINIMUM = 20
+REJECTION_MEANING = "I have examined the evidence and reject this use."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,11 @@ def approval_hindrance(*, signer: User, request: ApprovalRequest) -> str | None:
 def roles_accepted(*, signer: User, request: ApprovalRequest) -> list[Role]:
     """Give the roles in which a person may sign a request: those that they hold and the policy accepts."""
     return [Role(role) for role in request.roles if role in signer.roles]
+
+
+def signature_meaning(*, policy: PolicyVersion, vote: Vote) -> str:
+    """Give the words that a signature stands for: an approval's are the policy's own."""
+    return policy_document(policy).approvals.meaning if vote == Vote.APPROVE else REJECTION_MEANING
 
 
 def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
@@ -204,7 +210,7 @@ def _require_unchanged(request: ApprovalRequest) -> None:
 def _signature_write(signer: User, request: ApprovalRequest, intent: SigningIntent, at: datetime) -> Signature:
     decision = request.decision
     assert decision.policy_version is not None
-    meaning = policy_document(decision.policy_version).approvals.meaning
+    meaning = signature_meaning(policy=decision.policy_version, vote=intent.vote)
     statement = canonical_bytes(
         {
             "format": "modelnotary-signature/v1",
