@@ -17,8 +17,9 @@ SIGNATURE_FIELD = "ReportSignature"
 _PRODUCT = "Model Notary"
 _ICC_DATE = slice(24, 36)
 _ICC_ID = slice(84, 100)
-# Print and locked (ISO 32000-1, table 165): the signature appears on paper and cannot be moved.
-_WIDGET_FLAGS = 4 | 128
+# Annotation flags (ISO 32000-1, table 165).
+_PRINT = 4
+_LOCKED = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def archive(pages: bytes, content: ReportContent, twin: bytes, place: SignatureP
         _describe(pdf, content)
         _add_output_intent(pdf)
         _attach_twin(pdf, twin, parse_time(content.as_of))
+        _make_links_printable(pdf)
         _add_signature_field(pdf, place)
         pdf.save(
             buffer,
@@ -122,6 +124,13 @@ def _attach_twin(pdf: Pdf, twin: bytes, at: datetime) -> None:
     pdf.Root.AF = Array([spec.obj])
 
 
+def _make_links_printable(pdf: Pdf) -> None:
+    """Flag every link as shown on paper, as ISO 19005-3, 6.3.2 asks of all annotations."""
+    for page in pdf.pages:
+        for annotation in page.obj.get("/Annots", []):
+            annotation.F = _PRINT
+
+
 def _add_signature_field(pdf: Pdf, place: SignaturePlace) -> None:
     page = pdf.pages[place.page]
     widget = pdf.make_indirect(
@@ -131,7 +140,7 @@ def _add_signature_field(pdf: Pdf, place: SignaturePlace) -> None:
             FT=Name.Sig,
             T=String(SIGNATURE_FIELD),
             TU=String("Signature of the issuer"),
-            F=_WIDGET_FLAGS,
+            F=_PRINT | _LOCKED,
             P=page.obj,
             Rect=Array([round(edge, 2) for edge in place.rectangle]),
         )

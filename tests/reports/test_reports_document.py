@@ -68,6 +68,12 @@ def test_the_file_says_of_itself_what_an_archive_asks(report: pikepdf.Pdf, conte
     assert not report.check_pdf_syntax()
 
 
+def test_what_is_on_a_page_is_also_on_paper(report: pikepdf.Pdf) -> None:
+    annotations = [item for page in report.pages for item in page.get("/Annots", [])]
+    assert {str(item.Subtype) for item in annotations} == {"/Link", "/Widget"}
+    assert all(item.F & 0b111_111 == 0b000_100 for item in annotations)
+
+
 def test_the_facts_are_attached_as_data_of_the_report(report: pikepdf.Pdf, content: ReportContent) -> None:
     (associated,) = report.Root.AF
     assert associated.AFRelationship == pikepdf.Name.Data
