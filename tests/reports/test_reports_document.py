@@ -71,7 +71,7 @@ def test_the_file_says_of_itself_what_an_archive_asks(report: pikepdf.Pdf, conte
 def test_what_is_on_a_page_is_also_on_paper(report: pikepdf.Pdf) -> None:
     annotations = [item for page in report.pages for item in page.get("/Annots", [])]
     assert {str(item.Subtype) for item in annotations} == {"/Link", "/Widget"}
-    assert all(item.F & 0b111_111 == 0b000_100 for item in annotations)
+    assert all(int(item.F) & 0b111_111 == 0b000_100 for item in annotations)
 
 
 def test_the_facts_are_attached_as_data_of_the_report(report: pikepdf.Pdf, content: ReportContent) -> None:
