@@ -165,6 +165,16 @@ def test_the_second_implementation_is_not_the_first(
     cross_check(model, rows, found, size=10, seed=4)
 
 
+def test_values_between_two_32_bit_numbers_take_the_side_that_the_model_takes(model: TreeModel, rows: Floats) -> None:
+    document = json.loads(model.booster.save_raw("json"))
+    trees = document["learner"]["gradient_booster"]["model"]["trees"]
+    splits = np.unique([np.float32(value) for tree in trees for value in tree["split_conditions"]]).astype(float)
+    hairline = np.column_stack([splits - 1e-12] * len(NAMES))
+    found = attribute_path_dependent(model, hairline, silent)
+    cross_check(model, hairline, found, size=len(hairline), seed=0)
+    attribute_interventional(model, hairline, rows[:50], OutputSpace.MARGIN)
+
+
 def test_attributions_that_do_not_add_up_are_not_given_out(
     model: TreeModel, rows: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
