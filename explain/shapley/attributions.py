@@ -106,11 +106,11 @@ def attribute_interventional(model: TreeModel, rows: Floats, background: Floats,
     explainer = shap.TreeExplainer(
         model.booster,
         # Handed over bare, a background of more than 100 rows would be sampled.
-        data=shap.maskers.Independent(_as_the_model_reads(background), max_samples=len(background)),
+        data=shap.maskers.Independent(background, max_samples=len(background)),
         feature_perturbation="interventional",
         model_output="raw" if is_margin else "probability",
     )
-    values = explainer.shap_values(_as_the_model_reads(rows), check_additivity=False)
+    values = explainer.shap_values(rows, check_additivity=False)
     return _additive(Attributions(values, float(explainer.expected_value), outputs.astype(np.float64)))
 
 
@@ -136,16 +136,11 @@ def cross_check(model: TreeModel, rows: Floats, attributions: Attributions, *, s
     explainer = shap.TreeExplainer(model.booster, feature_perturbation="tree_path_dependent")
     # For an XGBoost model shap would ask XGBoost itself, and the check would compare a thing with itself.
     explainer.model.model_type = "internal"
-    values = explainer.shap_values(_as_the_model_reads(rows[sample]), check_additivity=False)
+    values = explainer.shap_values(rows[sample], check_additivity=False)
     difference = float(np.abs(values - attributions.values[sample]).max())
     if not difference <= attributions.tolerance:
         raise EnginesDisagreeError("the attributions", difference, attributions.tolerance)
     return difference
-
-
-def _as_the_model_reads(rows: Floats) -> Floats:
-    """Values as XGBoost compares them: a 64-bit value can fall on the other side of a 32-bit threshold."""
-    return rows.astype(np.float32).astype(np.float64)
 
 
 def _additive(attributions: Attributions) -> Attributions:

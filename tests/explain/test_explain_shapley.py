@@ -172,7 +172,8 @@ def test_values_between_two_32_bit_numbers_take_the_side_that_the_model_takes(mo
     hairline = np.column_stack([splits - 1e-12] * len(NAMES))
     found = attribute_path_dependent(model, hairline, silent)
     cross_check(model, hairline, found, size=len(hairline), seed=0)
-    attribute_interventional(model, hairline, rows[:50], OutputSpace.MARGIN)
+    against = attribute_interventional(model, rows[:50], hairline, OutputSpace.MARGIN)
+    assert against.base == pytest.approx(float(model.margins(model.matrix(hairline)).mean()), abs=1e-5)
 
 
 def test_attributions_that_do_not_add_up_are_not_given_out(
