@@ -17,7 +17,7 @@ install: ## Set up .venv with the locked libraries (happens once; other commands
 
 .PHONY: demo
 demo: install ## Run the whole job on real data; its products are left in var/demo
-	@$(PYTHON) -m config.embedded run -- .venv/bin/python examples/demo.py $(ARGS)
+	@$(PYTHON) -m config.embedded run -- .venv/bin/python -m examples.demo $(ARGS)
 
 .PHONY: up
 up: install ## Start everything on this machine and print the address and the sign-in

@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
@@ -16,6 +17,7 @@ from governance.policy.errors import PolicyError
 from modelnotary.errors import ModelNotaryError
 from modelnotary.formats import UnsafeFormatError
 from modelnotary.ids import new_id
+from modelnotary.ledger import errors as ledger
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,10 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (PolicyError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (governance.GovernanceError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnsafeFormatError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (ModelNotaryError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger.CanonicalError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger.DigestError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger.EventError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger.TreeError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 _DRF_CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
     (exceptions.ValidationError, "validation-failed"),
@@ -59,8 +64,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.NotFound()
     if isinstance(error, DjangoPermissionDenied):
         error = exceptions.PermissionDenied()
-    if isinstance(error, ModelNotaryError):
-        return _answer(_own_status(error), _own_problem(request, error))
+    if isinstance(error, ModelNotaryError) and (status := _own_status(error)):
+        return _answer(status, _own_problem(request, error, status))
     if isinstance(error, exceptions.APIException):
         response = _answer(error.status_code, _drf_problem(request, error))
         if header := getattr(error, "auth_header", None):
@@ -68,6 +73,12 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response:
         return response
     body = _unexpected(request, error)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, body)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a request that is not understood before any view sees it, for instance for a foreign host name."""
+    body = _problem(request, HTTPStatus.BAD_REQUEST, "bad-request", f"not understood: {type(exception).__name__}")
+    return JsonResponse(body, status=HTTPStatus.BAD_REQUEST, content_type=PROBLEM_JSON)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
@@ -86,12 +97,13 @@ def _answer(status: int, body: dict[str, Any]) -> Response:
     return Response(body, status=status, content_type=PROBLEM_JSON)
 
 
-def _own_status(error: ModelNotaryError) -> HTTPStatus:
-    return next(status for kind, status in _STATUS if isinstance(error, kind))
+def _own_status(error: ModelNotaryError) -> HTTPStatus | None:
+    """Give the status of what a caller can mend; None for a fault of ours, such as a key that cannot be read."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
 
 
-def _own_problem(request: HttpRequest, error: ModelNotaryError) -> dict[str, Any]:
-    body = _problem(request, _own_status(error), error.code, str(error))
+def _own_problem(request: HttpRequest, error: ModelNotaryError, status: HTTPStatus) -> dict[str, Any]:
+    body = _problem(request, status, error.code, str(error))
     if isinstance(error, PolicyError):
         body["errors"] = [
             {"pointer": item.pointer, "code": "policy-invalid", "detail": item.message} for item in error.diagnostics
@@ -100,7 +112,8 @@ def _own_problem(request: HttpRequest, error: ModelNotaryError) -> dict[str, Any
 
 
 def _drf_problem(request: HttpRequest, error: exceptions.APIException) -> dict[str, Any]:
-    code = next((code for kind, code in _DRF_CODES if isinstance(error, kind)), error.default_code)
+    named = next((code for kind, code in _DRF_CODES if isinstance(error, kind)), error.default_code)
+    code = named.replace("_", "-")
     if not isinstance(error, exceptions.ValidationError):
         return _problem(request, error.status_code, code, str(error.detail))
     faults = list(_faults(error.detail, ""))
@@ -120,7 +133,10 @@ def _faults(detail: Any, pointer: str) -> list[dict[str, str]]:  # noqa: ANN401 
 
 
 def _below(pointer: str, key: str) -> str:
-    return pointer if key == "non_field_errors" else f"{pointer}/{key}"
+    if key == "non_field_errors":
+        return pointer
+    escaped = key.replace("~", "~0").replace("/", "~1")  # RFC 6901
+    return f"{pointer}/{escaped}"
 
 
 def _unexpected(request: HttpRequest, error: Exception) -> dict[str, Any]:
@@ -131,7 +147,7 @@ def _unexpected(request: HttpRequest, error: Exception) -> dict[str, Any]:
 
 def _problem(request: HttpRequest, status: int, code: str, detail: str) -> dict[str, Any]:
     return {
-        "type": request.build_absolute_uri(f"/problems/{code}"),
+        "type": f"{settings.PUBLIC_URL}/problems/{code}",
         "title": code.replace("-", " ").capitalize(),
         "status": int(status),
         "code": code,

@@ -2,11 +2,7 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from audit import errors as audit
-from governance import errors as governance
-from governance.policy.errors import PolicyError
 from modelnotary.errors import ModelNotaryError
-from modelnotary.formats import UnsafeFormatError
 
 _GENERAL = {
     "validation-failed": "A field of the request has a wrong value. `errors` names each one by its JSON pointer.",
@@ -18,16 +14,18 @@ _GENERAL = {
     "not-acceptable": "The address cannot answer in the content type asked for.",
     "insufficient-scope": "The token lacks the scope that the message names.",
     "permission-denied": "The caller may not do this.",
+    "payload-too-large": "The body is longer than the address takes.",
+    "quota-exceeded": "Too many requests; the header Retry-After says when to ask again.",
+    "bad-request": "The request is not understood, for instance because its host name is not this server's.",
     "length-required": "An upload needs the header Content-Length.",
     "internal-error": "A fault of the server. Its log has the details under the trace id.",
 }
 
 
-def _own() -> dict[str, str]:
-    modules = (governance, audit)
-    classes = [item for module in modules for item in vars(module).values() if isinstance(item, type)]
-    own = [item for item in (*classes, PolicyError, UnsafeFormatError) if issubclass(item, ModelNotaryError)]
-    return {item.code: (item.__doc__ or "").strip() for item in own}
+def _own(root: type[ModelNotaryError] = ModelNotaryError) -> dict[str, str]:
+    """Give the words of every error that the product knows: whatever can be raised has been imported by then."""
+    below = [item for kind in root.__subclasses__() for item in _own(kind).items()]
+    return {root.code: (root.__doc__ or "").strip()} | dict(below)
 
 
 def problem_page(_request: HttpRequest, code: str) -> HttpResponse:

@@ -36,9 +36,13 @@ SIGNER_URL = env_str("SIGNER_URL")
 KEYS_DIR = NOTARY_HOME / "keys"
 
 # --- Secrets --------------------------------------------------------------------------------------------------------
-SECRET_KEY = env_secret("SECRET_KEY")
-TOKEN_PEPPER = env_secret("TOKEN_PEPPER")
-SUBJECT_KEK = env_secret("SUBJECT_KEK")
+# The sequencer and the signer serve nobody and are given none of these.
+_SERVES_PEOPLE = any(
+    name in os.environ or f"{name}_FILE" in os.environ for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL")
+)
+SECRET_KEY = env_secret("SECRET_KEY") if _SERVES_PEOPLE else ""
+TOKEN_PEPPER = env_secret("TOKEN_PEPPER") if _SERVES_PEOPLE else ""
+SUBJECT_KEK = env_secret("SUBJECT_KEK") if _SERVES_PEOPLE else ""
 
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 DEBUG = env_bool("DEBUG", default=False)
@@ -185,7 +189,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Jobs -----------------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = env_secret("BROKER_URL")
+CELERY_BROKER_URL = env_secret("BROKER_URL") if _SERVES_PEOPLE else ""
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

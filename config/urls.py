@@ -21,5 +21,6 @@ urlpatterns = [
     path("problems/<slug:code>", problems.problem_page),
 ]
 
+handler400 = "config.api.bad_request"
 handler404 = "config.api.not_found"
 handler500 = "config.api.server_error"

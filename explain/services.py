@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from explain.isolation import Assessment, run_isolated
 from governance.actors import system_actor
 from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Trust
 from governance.models import DatasetVersion, Job, ModelVersion, User
@@ -11,6 +12,8 @@ from governance.services.evidence import evidence_deposit
 from governance.services.inventory import artifact_path, lineage_record
 from governance.services.jobs import job_create
 from governance.services.work import Clock, Progress, job_execute
+
+_ASSESSMENTS: dict[JobType, Assessment] = {JobType.EXPLANATION: "explanation", JobType.BIAS: "bias"}
 
 
 def assessment_request(
@@ -34,15 +37,12 @@ def assessment_execute(*, job_id: str, clock: Clock) -> None:
 
 
 def _assess(job: Job, progress: Progress, clock: Clock) -> Callable[[], str]:
-    # Loaded by the worker alone: the libraries behind it take seconds and hundreds of megabytes.
-    from explain.assessment import bias_run, explanation_run
-
-    run = {JobType.EXPLANATION: explanation_run, JobType.BIAS: bias_run}[JobType(job.type)]
     dataset = DatasetVersion.objects.get(pk=job.parameters["dataset_version"])
     version = job.model_version
     progress(0, 1, "hashing the model and the data again")
     model_path, table_path = artifact_path(version.artifact), artifact_path(dataset.artifact)
-    measured = run(model_path, table_path, job.parameters["parameters"], progress=progress)
+    wanted = job.parameters["parameters"]
+    measured = run_isolated(_ASSESSMENTS[JobType(job.type)], model_path, table_path, wanted, progress=progress)
     payload = measured | {"model_digest": version.digest, "dataset_digest": dataset.digest}
 
     def make() -> str:

@@ -73,9 +73,11 @@ def become_nobody() -> Guise | None:
     if not (setpriv := shutil.which("setpriv")):
         return None
     nobody = pwd.getpwnam("nobody")
+    # Without this bit access(2), by which initdb looks for its programs, forgets the capability.
+    keep = ("--securebits=+no_setuid_fixup",)
     identity = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
     reach = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    return Guise((setpriv, *identity, *reach), owner=nobody.pw_uid)
+    return Guise((setpriv, *keep, *identity, *reach), owner=nobody.pw_uid)
 
 
 def _permitted(guise: Guise) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.models import Checkpoint as SignedCheckpoint
@@ -13,6 +13,8 @@ from audit.models import Entry, SealedValue
 from governance import models
 from governance.enums import DecisionState, EvidenceType, LineageKind, LineageRole, Vote
 from governance.selectors import decision_words, lineage_walk
+from modelnotary.attest.dsse import Envelope
+from modelnotary.attest.statement import GateDecision
 from modelnotary.times import format_time
 from reports import content as facts
 from reports.selectors.assessments import bias_facts, evidence_latest, explanation_facts, performance_facts
@@ -104,9 +106,10 @@ def _summary(frame: ReportFrame, bias: models.Evidence | None, decisions: tuple[
     if standing is None:
         answer = f"No decision has been made on this version for {frame.environment}; the gate does not allow it."
     elif standing.state == DecisionState.PASSED:
+        until = f"{standing.expires_at:%Y-%m-%d}"
         answer = (
-            f"The gate allows this version in {frame.environment} until {standing.expires_at:%Y-%m-%d}: every rule of the "
-            "policy passed, and the people it names have signed."
+            f"The gate allows this version in {frame.environment} until {until}: every rule of the policy passed, "
+            "and the people it names have signed."
         )
     else:
         answer = f"The gate does not allow this version in {frame.environment}: {decision_words(standing)}."
@@ -188,7 +191,7 @@ def _deployment_step(deployment: models.Deployment, citations: Citations) -> fac
     )
 
 
-def _decided(frame: ReportFrame) -> "models.QuerySet[models.Decision]":
+def _decided(frame: ReportFrame) -> QuerySet[models.Decision]:
     return models.Decision.objects.filter(
         model_version=frame.version,
         environment=frame.environment,
@@ -198,29 +201,23 @@ def _decided(frame: ReportFrame) -> "models.QuerySet[models.Decision]":
 
 
 def _decisions(frame: ReportFrame, citations: Citations) -> tuple[facts.Decision, ...]:
-    decided = _decided(frame).filter(policy_version__isnull=False).select_related("policy_version__policy")
+    decided = _decided(frame).select_related("policy_version__policy", "model_version")
     return tuple(_decision(item, citations) for item in decided)
 
 
 def _decision(decision: models.Decision, citations: Citations) -> facts.Decision:
-    policy = decision.policy_version
-    assert policy is not None
     assert decision.attestation is not None
     assert decision.decided_at is not None
+    signed = GateDecision.from_bytes(Envelope.from_bytes(bytes(decision.attestation)).payload)
     return facts.Decision(
         id=decision.id,
         state=decision.state,
-        result="PASSED" if decision.state == DecisionState.PASSED else "FAILED",
+        result="PASSED" if signed.passed else "FAILED",
         environment=decision.environment,
         model_digest=decision.model_version.digest,
         decided_at=format_time(decision.decided_at),
         expires_at=format_time(decision.expires_at) if decision.expires_at else None,
-        policy=facts.Policy(
-            id=policy.policy_id,
-            name=policy.policy.slug,
-            version=policy.number,
-            source=citations.cite(LineageEvent.POLICY_PUBLISHED, policy.id, policy.digest),
-        ),
+        policy=_policy(decision.policy_version, citations) if decision.policy_version else None,
         rules=tuple(
             facts.Rule(
                 id=rule["id"],
@@ -234,6 +231,15 @@ def _decision(decision: models.Decision, citations: Citations) -> facts.Decision
         ),
         envelope=bytes(decision.attestation).decode(),
         source=citations.cite(LineageEvent.DECISION_ISSUED, decision.id, decision.attestation_digest),
+    )
+
+
+def _policy(version: models.PolicyVersion, citations: Citations) -> facts.Policy:
+    return facts.Policy(
+        id=version.policy_id,
+        name=version.policy.slug,
+        version=version.number,
+        source=citations.cite(LineageEvent.POLICY_PUBLISHED, version.id, version.digest),
     )
 
 

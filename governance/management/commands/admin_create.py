@@ -25,7 +25,8 @@ class Command(BaseCommand):
         path = settings.NOTARY_HOME / "secrets" / "admin-password"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         password = secrets.token_urlsafe(18)
-        administrator_create(actor=system_actor("setup"), username="admin", password=password, at=timezone.now())
+        # The file first: an account whose password nobody knows would be of no use.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(password + "\n")
+        administrator_create(actor=system_actor("setup"), username="admin", password=password, at=timezone.now())
         self.stdout.write(f"administrator admin created; the password is in {path}")
