@@ -88,7 +88,7 @@ def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
     decision = (
         Decision.objects.filter(model_version=version, environment=environment)
         .select_related("policy_version__policy")
-        .order_by("-evaluated_at")
+        .order_by("-evaluated_at", "-id")
         .first()
     )
     if decision is None:
@@ -102,7 +102,8 @@ def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[s
     if decision.state != DecisionState.PASSED:
         return f"decision-{decision.state}", decision_words(decision)
     if decision.expires_at is None or decision.expires_at <= at:
-        return "decision-expired", f"decision {decision.id} expired at {decision.expires_at:%Y-%m-%d %H:%M} UTC"
+        end = f"expired at {decision.expires_at:%Y-%m-%d %H:%M} UTC" if decision.expires_at else "names no end"
+        return "decision-expired", f"decision {decision.id} {end}; request a new decision"
     current = policy_current(environment=decision.environment)
     if current is None or current.pk != decision.policy_version_id:
         return "policy-changed", "the policy changed after the decision; request a new decision"
@@ -130,11 +131,11 @@ def lineage_walk(*, start: str, upwards: bool) -> list[dict[str, Any]]:
           SELECT e.*, 1 AS depth FROM governance_lineageedge e WHERE e.{near} = %s
           UNION
           SELECT e.*, w.depth + 1 FROM governance_lineageedge e JOIN walk w ON e.{near} = w.{far})
-        SELECT DISTINCT ON (id) source_kind, source_id, target_kind, target_id, role, trust, depth
-          FROM walk ORDER BY id, depth LIMIT {_LINEAGE_LIMIT}
+        SELECT source_kind, source_id, target_kind, target_id, role, trust, min(depth) AS depth FROM walk
+         GROUP BY id, source_kind, source_id, target_kind, target_id, role, trust
+         ORDER BY depth, source_id, target_id LIMIT {_LINEAGE_LIMIT}
     """  # noqa: S608 - only the two column names above are put in
     with connection.cursor() as cursor:
         cursor.execute(statement, (start,))
         names = [column.name for column in cursor.description]
-        steps = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return sorted(steps, key=lambda step: (step["depth"], step["source_id"]))
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

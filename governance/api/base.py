@@ -5,9 +5,10 @@ from typing import Any, ClassVar, cast
 
 from django.db.models import Model as DjangoModel
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
@@ -51,7 +52,7 @@ class GovernedView(APIView):
 
 def parsed(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
     """Give the validated body, or the validated query for GET."""
-    instance = serializer(data=request.query_params.dict() if request.method == "GET" else request.data)
+    instance = serializer(data=request.query_params.dict() if request.method in SAFE_METHODS else request.data)
     instance.is_valid(raise_exception=True)
     return cast("dict[str, Any]", instance.validated_data)
 
@@ -68,7 +69,7 @@ def found[Record: DjangoModel](records: QuerySet[Record], what: str, **lookup: A
     return record
 
 
-def operation[Method: Callable[..., HttpResponse]](
+def operation[Method: Callable[..., HttpResponseBase]](
     name: str,
     summary: str,
     *,

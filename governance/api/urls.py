@@ -2,33 +2,34 @@
 
 from django.urls import path
 
+import governance.api.paths  # noqa: F401 - makes <name:...> known
 from governance.api import gate, jobs, ledger, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
-    path("artifacts/<str:digest>", registry.ArtifactView.as_view()),
+    path("artifacts/<name:digest>", registry.ArtifactView.as_view()),
     path("systems", registry.SystemsView.as_view()),
     path("models", registry.ModelsView.as_view()),
-    path("models/<slug:slug>/versions", registry.ModelVersionsView.as_view()),
-    path("model-versions/<str:digest>", registry.ModelVersionView.as_view()),
-    path("model-versions/<str:digest>/lineage", registry.ModelVersionLineageView.as_view()),
+    path("models/<name:slug>/versions", registry.ModelVersionsView.as_view()),
+    path("model-versions/<name:digest>", registry.ModelVersionView.as_view()),
+    path("model-versions/<name:digest>/lineage", registry.ModelVersionLineageView.as_view()),
     path("datasets", registry.DatasetsView.as_view()),
-    path("datasets/<slug:slug>/versions", registry.DatasetVersionsView.as_view()),
+    path("datasets/<name:slug>/versions", registry.DatasetVersionsView.as_view()),
     path("runs", registry.RunsView.as_view()),
     path("lineage", registry.LineageView.as_view()),
     path("evidence", gate.EvidencesView.as_view()),
-    path("evidence/<str:evidence_id>", gate.EvidenceView.as_view()),
+    path("evidence/<name:evidence_id>", gate.EvidenceView.as_view()),
     path("policies", gate.PoliciesView.as_view()),
     path("decisions", gate.DecisionsView.as_view()),
-    path("decisions/<str:decision_id>", gate.DecisionView.as_view()),
-    path("decisions/<str:decision_id>/attestation", gate.AttestationView.as_view()),
+    path("decisions/<name:decision_id>", gate.DecisionView.as_view()),
+    path("decisions/<name:decision_id>/attestation", gate.AttestationView.as_view()),
     path("asserts", gate.AssertsView.as_view()),
-    path("approval-requests/<str:request_id>", gate.ApprovalRequestView.as_view()),
-    path("approval-requests/<str:request_id>/votes", gate.VotesView.as_view()),
+    path("approval-requests/<name:request_id>", gate.ApprovalRequestView.as_view()),
+    path("approval-requests/<name:request_id>/votes", gate.VotesView.as_view()),
     path("deployments", gate.DeploymentsView.as_view()),
-    path("jobs/<str:job_id>", jobs.JobView.as_view()),
+    path("jobs/<name:job_id>", jobs.JobView.as_view()),
     path("access-records", ledger.AccessRecordsView.as_view()),
-    path("audit-events/<str:event_id>/proof", ledger.EntryProofView.as_view()),
-    path("logs/<slug:log>/checkpoint", ledger.CheckpointView.as_view()),
-    path("logs/<slug:log>/consistency", ledger.ConsistencyView.as_view()),
+    path("audit-events/<name:event_id>/proof", ledger.EntryProofView.as_view()),
+    path("logs/<name:log>/checkpoint", ledger.CheckpointView.as_view()),
+    path("logs/<name:log>/consistency", ledger.ConsistencyView.as_view()),
 ]

@@ -10,6 +10,7 @@ from audit.enums import AccessEvent
 from audit.services import event_record, value_seal
 from governance.actors import actor_of
 from governance.models import User
+from governance.selectors import model_version_get
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Subject
@@ -56,7 +57,12 @@ class ForeignAccess:
 
 @transaction.atomic
 def accesses_import(*, reporter: User, model_digest: Digest, accesses: list[ForeignAccess], at: datetime) -> list[str]:
-    """Write accesses made in other systems, all of them or none; return the ids of their entries."""
+    """Write accesses made in other systems, all of them or none; return the ids of their entries.
+
+    Raises:
+        UnknownArtifactError: No model version has that digest.
+    """
+    model_version_get(digest=model_digest)
     return [_import(reporter, model_digest, access, at) for access in accesses]
 
 

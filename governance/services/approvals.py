@@ -54,6 +54,7 @@ class SigningIntent:
 def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
     """Sign or refuse a decision. A refused attempt is written to the ledger and changes nothing else.
 
+    0. The request exists; else there is nothing that an attempt could be recorded against.
     1. The signer is a person, not a superuser, and proves it with the password, now.
     2. Lock the request; it is still open.
     3. The signer did not write the model, ask for the decision, produce the evidence or publish the policy.
@@ -114,6 +115,8 @@ def signature_meaning(*, policy: PolicyVersion, vote: Vote) -> str:
 
 
 def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
+    if not ApprovalRequest.objects.filter(pk=request_id).exists():  # 0
+        raise UnknownRecordError(f"no approval request {request_id}")
     _require_person(signer)  # 1
     _require_password(signer, intent.password)
     request = _request_lock(request_id)  # 2
@@ -144,10 +147,7 @@ def _require_password(signer: User, password: str) -> None:
 
 
 def _request_lock(request_id: str) -> ApprovalRequest:
-    try:
-        request = ApprovalRequest.objects.select_for_update().get(pk=request_id)
-    except ApprovalRequest.DoesNotExist as error:
-        raise UnknownRecordError(f"no approval request {request_id}") from error
+    request = ApprovalRequest.objects.select_for_update().get(pk=request_id)
     ModelVersion.objects.select_for_update().get(pk=request.decision.model_version_id)  # no evidence arrives meanwhile
     return request
 

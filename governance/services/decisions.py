@@ -99,7 +99,9 @@ def _signatures(decision: Decision) -> list[Any]:
 def _standing(
     version: ModelVersion, environment: str, policy: PolicyVersion | None, set_digest: Digest, at: datetime
 ) -> Decision | None:
-    newest = Decision.objects.filter(model_version=version, environment=environment).order_by("-evaluated_at").first()
+    newest = (
+        Decision.objects.filter(model_version=version, environment=environment).order_by("-evaluated_at", "-id").first()
+    )
     if newest is None or (newest.expires_at is not None and newest.expires_at <= at):
         return None
     same = newest.policy_version_id == (policy and policy.pk) and newest.evidence_set_digest == set_digest.text

@@ -9,8 +9,8 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import LineageKind, LineageRole, Trust
 from governance.errors import GateDeniedError
-from governance.models import Deployment, User
-from governance.selectors import gate_assert
+from governance.models import Deployment, ModelVersion, User
+from governance.selectors import gate_assert, model_version_get
 from governance.services.inventory import lineage_record
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -24,10 +24,11 @@ def deployment_record(*, actor: User, digest: Digest, environment: str, at: date
         UnknownArtifactError: No model version has these bytes.
         GateDeniedError: The gate does not allow it.
     """
+    version = model_version_get(digest=digest)
+    ModelVersion.objects.select_for_update().get(pk=version.pk)  # no evidence arrives between answer and record
     answer = gate_assert(digest=digest, environment=environment, at=at)
     if not answer.allowed or answer.decision is None:
         raise GateDeniedError(f"not recorded, because the gate does not allow it: {answer.message}")
-    version = answer.decision.model_version
     deployment = Deployment.objects.create(
         model_version=version, environment=environment, decision=answer.decision, deployed_by=actor, deployed_at=at
     )

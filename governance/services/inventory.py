@@ -1,5 +1,6 @@
 """Registering systems, models, data and how one came from another. Each change and its ledger entry commit together."""
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,8 @@ def artifact_store(*, actor: User, file: Path, declared: Digest, at: datetime) -
     if actual != declared:
         raise DigestMismatchError(f"the bytes received have digest {actual}, declared was {declared}; upload again")
     refuse_unsafe(file)
-    existing = Artifact.objects.filter(pk=actual.text).first()
-    if existing:
-        return existing
     name = f"{actual.hex[:2]}/{actual.hex}"
-    store = storages["artifacts"]
-    if not store.exists(name):
-        with file.open("rb") as source:
-            store.save(name, File(source))
+    _bytes_keep(name, file, actual)
     with transaction.atomic():
         artifact, created = Artifact.objects.get_or_create(
             pk=actual.text,
@@ -88,16 +83,35 @@ def artifact_store(*, actor: User, file: Path, declared: Digest, at: datetime) -
     return artifact
 
 
+def _bytes_keep(name: str, file: Path, digest: Digest) -> None:
+    """Store bytes unless they are there whole; what an interrupted upload left is replaced."""
+    store = storages["artifacts"]
+    if store.exists(name):
+        with store.open(name) as kept:
+            if hashlib.file_digest(kept, "sha256").digest() == digest.value:
+                return
+        store.delete(name)
+    with file.open("rb") as source:
+        saved = store.save(name, File(source))
+    if saved != name:  # the same bytes, uploaded twice at once
+        store.delete(saved)
+
+
 def artifact_path(artifact: Artifact) -> Path:
     """Give the stored file, after hashing it again.
 
     Raises:
-        DigestMismatchError: The stored bytes changed.
+        DigestMismatchError: The stored bytes changed or are gone.
     """
     path = Path(storages["artifacts"].path(artifact.path))
-    actual = Digest.of_file(path)
+    try:
+        actual = Digest.of_file(path)
+    except OSError as error:
+        raise DigestMismatchError(f"the stored bytes of {artifact.digest} cannot be read; upload them again") from error
     if actual.text != artifact.digest:
-        raise DigestMismatchError(f"the stored bytes of {artifact.digest} now have digest {actual}; restore them")
+        raise DigestMismatchError(
+            f"the stored bytes of {artifact.digest} now have digest {actual}; upload the right ones again"
+        )
     return path
 
 

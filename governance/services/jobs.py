@@ -44,7 +44,11 @@ def job_create(*, actor: User, kind: JobType, version: ModelVersion, parameters:
 @transaction.atomic
 def job_take(*, job_id: str, at: datetime) -> Job | None:
     """Take a job for this worker; None when it has ended or another worker is alive on it."""
-    job = Job.objects.select_for_update().select_related("model_version__model", "requested_by").get(pk=job_id)
+    job = (
+        Job.objects.select_for_update(of=("self",))
+        .select_related("model_version__model", "requested_by")
+        .get(pk=job_id)
+    )
     alive_since = at - timedelta(seconds=settings.JOB_STALLED_AFTER_SECONDS)
     if job.state in _ENDED or (job.state == JobState.RUNNING and job.heartbeat_at > alive_since):
         return None

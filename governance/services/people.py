@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 import zlib
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from modelnotary.times import format_time
 
 TOKEN_PREFIX = "mn"  # noqa: S105 - it marks a token in a leak scanner, it is no secret
 _LAST_USED_EVERY = timedelta(minutes=1)
+_TOKEN = re.compile(
+    rf"(?P<body>{TOKEN_PREFIX}_(?P<key_id>[0-9a-f]{{12}})_(?P<secret>[\w-]{{43}}))(?P<checksum>[0-9a-f]{{8}})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +151,12 @@ def token_authenticate(*, text: str, at: datetime) -> ApiToken:
     Raises:
         TokenError: Malformed, unknown, wrong, expired or revoked; unknown and wrong read the same.
     """
-    body, checksum = text[:-8], text[-8:]
-    parts = body.split("_", 2)
-    if len(parts) != 3 or parts[0] != TOKEN_PREFIX or checksum != _checksum(body):  # noqa: PLR2004
+    parts = _TOKEN.fullmatch(text)
+    if parts is None or parts["checksum"] != _checksum(parts["body"]):
         raise TokenError("this is not a token of Model Notary, or it was cut off when copied")
-    token = ApiToken.objects.select_related("user", "user__owner").filter(key_id=parts[1]).first()
+    token = ApiToken.objects.select_related("user", "user__owner").filter(key_id=parts["key_id"]).first()
     pepper_id, pepper = _pepper()
-    digest = _digest(pepper, parts[2])
+    digest = _digest(pepper, parts["secret"])
     if token is None or token.pepper_id != pepper_id or not hmac.compare_digest(token.digest, digest):
         raise TokenError("unknown token")
     if token.revoked_at is not None or not token.user.is_active:
