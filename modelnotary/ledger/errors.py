@@ -73,3 +73,21 @@ class TextError(LedgerError):
     """A base64 string or a number is not in its one accepted spelling."""
 
     code = "text-malformed"
+
+
+class WitnessMessageError(LedgerError):
+    """What a log asks a witness, or what a witness answers, is malformed."""
+
+    code = "witness-message-malformed"
+
+
+class WitnessPolicyError(LedgerError):
+    """A policy that says which witnesses must have signed is malformed."""
+
+    code = "witness-policy-malformed"
+
+
+class QuorumError(LedgerError):
+    """A checkpoint is not signed by a log of the policy, or not by enough of its witnesses."""
+
+    code = "quorum-not-reached"

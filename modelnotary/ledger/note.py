@@ -1,23 +1,20 @@
-"""Signed notes and their keys (C2SP signed-note v1.0.0; cosignatures: C2SP tlog-cosignature v1.0.1)."""
+"""Signed notes and their keys (C2SP signed-note v1.0.0)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from modelnotary.ledger.errors import NoteError, NoteSignatureError, TextError
+from modelnotary.ledger.signature_types import ED25519, PUBLIC_KEY_BYTES, require_supported, signature_verify
 from modelnotary.ledger.text import base64_bytes, base64_text
 
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 100
-ED25519 = 0x01
-ED25519_COSIGNATURE = 0x04
-_KEY_BYTES = 32
+_SEED_BYTES = 32
 _KEY_ID_BYTES = 4
-_TIMESTAMP_BYTES = 8
 _PRIVATE = "PRIVATE+KEY+"
 _DASH = "\N{EM DASH} "
 _BYTE_ORDER_MARK = "\ufeff"
@@ -27,10 +24,10 @@ _BYTE_ORDER_MARK = "\ufeff"
 class NoteVerifier:
     """A public key for notes, written as a "vkey": ``name+key id+base64(type || key)``.
 
-    ``algorithm`` is `ED25519` for a log's own signature or `ED25519_COSIGNATURE` for a witness's.
+    ``algorithm`` is one of `signature_types`: `ED25519` for a log's own signature, another for a witness's.
 
     Raises:
-        NoteError: the name, the type or the length of the key is not allowed.
+        NoteError: the name, the type or the length of the key is not allowed, or this installation lacks the type.
     """
 
     name: str
@@ -40,8 +37,9 @@ class NoteVerifier:
     def __post_init__(self) -> None:
         if not _is_key_name(self.name):
             raise NoteError(f"{self.name[:80]!r} cannot name a key: it must have no spaces and no '+'")
-        if self.algorithm not in (ED25519, ED25519_COSIGNATURE) or len(self.public_key) != _KEY_BYTES:
-            raise NoteError(f"the key of {self.name} is not an Ed25519 key of 32 bytes")
+        if len(self.public_key) != PUBLIC_KEY_BYTES.get(self.algorithm):
+            raise NoteError(f"the key of {self.name} is of an unknown type or does not have the length of its type")
+        require_supported(self.algorithm)
 
     @classmethod
     def from_text(cls, vkey: str) -> Self:
@@ -74,15 +72,7 @@ class NoteVerifier:
         Raises:
             NoteSignatureError: the signature is not this key's over this text.
         """
-        message = text.encode()
-        if self.algorithm == ED25519_COSIGNATURE:
-            timestamp = int.from_bytes(signature[:_TIMESTAMP_BYTES])
-            message = f"cosignature/v1\ntime {timestamp}\n".encode() + message
-            signature = signature[_TIMESTAMP_BYTES:]
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
-        except InvalidSignature as error:
-            raise NoteSignatureError(f"the signature by {self.name} does not match the note") from error
+        signature_verify(self.algorithm, name=self.name, public_key=self.public_key, text=text, signature=signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +92,7 @@ class NoteSigner:
         if not skey.startswith(_PRIVATE):
             raise NoteError(f"a note's private key begins with {_PRIVATE}")
         name, key_id, algorithm, seed = _split_key(skey.removeprefix(_PRIVATE))
-        if algorithm != ED25519 or len(seed) != _KEY_BYTES:
+        if algorithm != ED25519 or len(seed) != _SEED_BYTES:
             raise NoteError(f"the private key of {name} is not an Ed25519 seed of 32 bytes")
         signer = cls(name, Ed25519PrivateKey.from_private_bytes(seed))
         if signer.verifier.key_id.hex() != key_id:
@@ -198,6 +188,19 @@ def note_open(data: bytes, verifiers: Sequence[NoteVerifier]) -> Note:
     return Note(text, tuple(dict.fromkeys(verified)))
 
 
+def note_extend(data: bytes, signatures: Iterable[NoteSignature]) -> bytes:
+    """Add signature lines to a note, such as those of witnesses; lines it has already are not repeated.
+
+    Raises:
+        NoteError: the bytes are not a note, or it would have too many signatures or bytes.
+    """
+    _, present = note_split(data)
+    added = [signature.line for signature in dict.fromkeys(signatures) if signature not in present]
+    extended = data + "".join(f"{line}\n" for line in added).encode()
+    note_split(extended)
+    return extended
+
+
 def note_split(data: bytes) -> tuple[str, list[NoteSignature]]:
     """Take a note apart without trusting it: its text, and its signature lines unchecked.
 
@@ -235,7 +238,7 @@ def _split_key(text: str) -> tuple[str, str, int, bytes]:
 
 
 def _is_key_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(character.isspace() for character in name)
+    return bool(name) and not any(c == "+" or c.isspace() or "\ud800" <= c <= "\udfff" for c in name)
 
 
 def _require_note_text(text: str) -> None:

@@ -15,7 +15,8 @@ from modelnotary.errors import TimeFormatError
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_json
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import CanonicalError, NoteError, TextError
-from modelnotary.ledger.note import ED25519, NoteVerifier
+from modelnotary.ledger.note import NoteVerifier
+from modelnotary.ledger.signature_types import ED25519
 from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.times import format_time, parse_time
 from modelnotary.verify.errors import TrustError

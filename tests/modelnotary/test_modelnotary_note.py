@@ -24,7 +24,6 @@ from modelnotary.ledger.errors import (
 )
 from modelnotary.ledger.merkle import EMPTY_ROOT, MAX_TREE_SIZE, leaf_hash
 from modelnotary.ledger.note import (
-    ED25519_COSIGNATURE,
     NoteSignature,
     NoteSigner,
     NoteVerifier,
@@ -33,6 +32,7 @@ from modelnotary.ledger.note import (
     note_split,
 )
 from modelnotary.ledger.proof import InclusionProof
+from modelnotary.ledger.signature_types import ED25519_COSIGNATURE
 from modelnotary.ledger.text import base64_bytes, base64_text, decimal
 from modelnotary.ledger.tree import tree_root
 
