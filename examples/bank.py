@@ -32,15 +32,16 @@ DATA = {
 }
 REASONS = {
     "compliance": (
-        "Version 2 no longer uses marital status, and lets worse credit only raise the estimate. It denies by itself only "
-        "where denial is more likely than not; the band below goes to an underwriter. Most of the better ratio comes from "
-        "that operating point, not from the training, and the underwriters' second look must be measured: I ask for it "
-        "within the validity of this decision."
+        "Version 2 no longer uses marital status, and lets worse credit only raise the estimate. It denies by itself "
+        "only where denial is more likely than not; the band below goes to an underwriter. Most of the better ratio "
+        "comes from that operating point, not from the training, and the underwriters' second look must be measured: "
+        "I ask for it within the validity of this decision."
     ),
     "model_risk": (
-        "Ranking on rows the model has not seen is no worse than in version 1 (0.83 against 0.82), explanations add up, and "
-        "on twenty other splits of the data the ratio never fell below 0.80. The study of what else was tried is on file. "
-        "The sample is of 1990: performance on today's applicants must be shown before any use beyond the review desk."
+        "Ranking on rows the model has not seen is no worse than in version 1 (0.83 against 0.82), explanations add "
+        "up, and on twenty other splits of the data the ratio never fell below 0.80. The study of what else was tried "
+        "is on file. The sample is of 1990: performance on today's applicants must be shown before any use beyond "
+        "the review desk."
     ),
 }
 

@@ -8,32 +8,65 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('governance', '0001_initial'),
+        ("governance", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('id', models.CharField(default=functools.partial(modelnotary.ids.new_id, *('doc',), **{}), editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('report', 'Model audit report'), ('bundle', 'Evidence bundle')], max_length=10)),
-                ('environment', models.SlugField(max_length=80)),
-                ('content_digest', models.CharField(help_text='Of the facts inside; the same facts give the same digest.', max_length=71)),
-                ('digest', models.CharField(help_text='Of the file as issued.', max_length=71)),
-                ('size', models.BigIntegerField()),
-                ('path', models.TextField()),
-                ('ledger_size', models.BigIntegerField(help_text='Size of the lineage log that the document speaks of.')),
-                ('issued_at', models.DateTimeField()),
-                ('issued_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='documents', to='governance.modelversion')),
+                (
+                    "id",
+                    models.CharField(
+                        default=functools.partial(modelnotary.ids.new_id, *("doc",), **{}),
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("report", "Model audit report"), ("bundle", "Evidence bundle")], max_length=10
+                    ),
+                ),
+                ("environment", models.SlugField(max_length=80)),
+                (
+                    "content_digest",
+                    models.CharField(
+                        help_text="Of the facts inside; the same facts give the same digest.", max_length=71
+                    ),
+                ),
+                ("digest", models.CharField(help_text="Of the file as issued.", max_length=71)),
+                ("size", models.BigIntegerField()),
+                ("path", models.TextField()),
+                (
+                    "ledger_size",
+                    models.BigIntegerField(help_text="Size of the lineage log that the document speaks of."),
+                ),
+                ("issued_at", models.DateTimeField()),
+                (
+                    "issued_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="documents",
+                        to="governance.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-issued_at',),
+                "ordering": ("-issued_at",),
             },
         ),
     ]

@@ -13,4 +13,8 @@ REVOKE UPDATE, DELETE ON reports_document FROM mn_app;
 
 class Migration(migrations.Migration):
     dependencies = [("reports", "0001_initial"), ("governance", "0002_guards")]
-    operations = [migrations.RunSQL(GUARD, "DROP TRIGGER insert_only ON reports_document; DROP TRIGGER not_truncated ON reports_document;")]
+    operations = [
+        migrations.RunSQL(
+            GUARD, "DROP TRIGGER insert_only ON reports_document; DROP TRIGGER not_truncated ON reports_document;"
+        )
+    ]

@@ -1,6 +1,7 @@
 """Issued documents as files to hand out."""
 
-from django.core.files import File
+from typing import TYPE_CHECKING
+
 from django.core.files.storage import storages
 
 from audit.enums import AccessEvent
@@ -8,6 +9,9 @@ from modelnotary.ledger.digest import Digest
 from reports.enums import DocumentKind
 from reports.errors import DocumentChangedError
 from reports.models import Document
+
+if TYPE_CHECKING:
+    from django.core.files import File
 
 DOWNLOAD_EVENTS = {
     DocumentKind.REPORT: AccessEvent.REPORT_DOWNLOADED,
