@@ -12,5 +12,5 @@ class AssessmentInput(StrictSerializer):
     parameters = serializers.DictField(
         required=False,
         default=dict,
-        help_text="For bias: label, sensitive, reference, min_group. The model version's own encoding and threshold apply.",
+        help_text="For bias: label, favourable, sensitive, and if wanted reference, min_group and lines.",
     )
