@@ -43,3 +43,16 @@ def proof(m: int, leaves: list[bytes], *, whole: bool = True) -> list[bytes]:
     if m <= k:
         return [*proof(m, leaves[:k], whole=whole), root(leaves[k:])]
     return [*proof(m - k, leaves[k:], whole=False), root(leaves[:k])]
+
+
+def subtree_proof(start: int, end: int, leaves: list[bytes], *, known: bool = True) -> list[bytes]:
+    """SUBTREE_PROOF(start, end, D[n]) of draft-ietf-plants-merkle-tree-certs."""
+    n = len(leaves)
+    if (start, end) == (0, n):
+        return [] if known else [root(leaves)]
+    k = split(n)
+    if end <= k:
+        return [*subtree_proof(start, end, leaves[:k], known=known), root(leaves[k:])]
+    if start >= k:
+        return [*subtree_proof(start - k, end - k, leaves[k:], known=known), root(leaves[:k])]
+    return [*subtree_proof(0, end - k, leaves[k:], known=False), root(leaves[:k])]

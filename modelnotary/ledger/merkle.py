@@ -13,6 +13,7 @@ from modelnotary.ledger.errors import ProofError
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 MAX_TREE_SIZE = 2**63 - 1
+_MAX_PATH = 64
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -108,6 +109,70 @@ def _roots_from_consistency_proof(
         position >>= 1
         last >>= 1
     return old, new
+
+
+def is_subtree(start: int, end: int) -> bool:
+    """Tell whether the entries ``start`` up to, without, ``end`` have a root of their own in every larger tree.
+
+    They do when ``start`` is a multiple of the smallest power of two that holds them all
+    (draft-ietf-plants-merkle-tree-certs, "Definition of a Subtree"). An empty stretch has none here: it says nothing.
+    """
+    return 0 <= start < end <= MAX_TREE_SIZE and start % (1 << (end - start - 1).bit_length()) == 0
+
+
+def verify_subtree_inclusion(  # noqa: PLR0917 -- those of `verify_inclusion`, with a stretch for the size
+    index: int, start: int, end: int, leaf: bytes, path: Sequence[bytes], root: bytes
+) -> None:
+    """Check that the leaf at ``index`` of the log is in the stretch with this root, which `is_subtree`.
+
+    Raises:
+        ProofError: it is not, or the stretch or the proof is malformed.
+    """
+    if not is_subtree(start, end):
+        raise ProofError(f"the entries {start} to {end} have no root of their own")
+    verify_inclusion(index - start, end - start, leaf, path, root)
+
+
+def verify_subtree_consistency(  # noqa: PLR0917 -- those of `verify_consistency`, with a stretch for the old size
+    start: int, end: int, size: int, path: Sequence[bytes], part: bytes, root: bytes
+) -> None:
+    """Check that the tree of ``size`` leaves and this root holds the stretch whose root is ``part``.
+
+    This is how an archived stretch of a log is held against the whole. The method is that of
+    draft-ietf-plants-merkle-tree-certs, "Verifying a Subtree Consistency Proof".
+
+    Raises:
+        ProofError: it does not, or the stretch or the proof is malformed.
+    """
+    if not is_subtree(start, end) or not end <= size <= MAX_TREE_SIZE:
+        raise ProofError(f"the entries {start} to {end} have no root of their own in a tree of {size}")
+    _require_hashes(part, root, *path)
+    if len(path) > _MAX_PATH or _roots_from_subtree_proof(start, end, size, path, part) != (part, root):
+        raise ProofError(f"the tree of {size} entries does not hold these entries {start} to {end}")
+
+
+def _roots_from_subtree_proof(
+    start: int, end: int, size: int, path: Sequence[bytes], part: bytes
+) -> tuple[bytes, bytes] | None:
+    first, last, final = start, end - 1, size - 1
+    while first != last and (last & 1 or last == final):
+        first, last, final = first >> 1, last >> 1, final >> 1
+    hashes = [part, *path] if first == last else list(path)
+    if not hashes:
+        return None
+    inner = outer = hashes[0]
+    for sibling in hashes[1:]:
+        if not final:
+            return None
+        if last & 1 or last == final:
+            inner = node_hash(sibling, inner) if first < last else inner
+            outer = node_hash(sibling, outer)
+            while not last & 1 and last:
+                first, last, final = first >> 1, last >> 1, final >> 1
+        else:
+            outer = node_hash(outer, sibling)
+        first, last, final = first >> 1, last >> 1, final >> 1
+    return (inner, outer) if final == 0 else None
 
 
 def _inclusion_length(index: int, size: int) -> int:

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.errors import TreeError
-from modelnotary.ledger.merkle import EMPTY_ROOT, MAX_TREE_SIZE, node_hash
+from modelnotary.ledger.merkle import EMPTY_ROOT, MAX_TREE_SIZE, is_subtree, node_hash
 
 STORED_LEVELS = 8
 """Subtree roots are worth storing every so many levels: one per 256, 65,536, … leaves."""
@@ -136,19 +136,65 @@ def consistency_path(old_size: int, new_size: int, node: NodeReader) -> list[byt
     """
     if not 0 < old_size <= new_size:
         raise TreeError(f"no consistency proof leads from a tree of {old_size} to one of {new_size}")
-    path, start, end = [], 0, new_size
-    while end != old_size:
-        middle = start + _left_width(end - start)
-        if old_size <= middle:
-            path.append(_range_root(middle, end, node))
-            end = middle
-        else:
-            path.append(_range_root(start, middle, node))
-            start = middle
-    if start:
-        path.append(_range_root(start, end, node))
+    return _containment_path(0, old_size, new_size, node)
+
+
+def subtree_root(start: int, end: int, node: NodeReader) -> bytes:
+    """The root over the entries ``start`` up to, without, ``end``: that of a tree of these entries alone.
+
+    Raises:
+        TreeError: the stretch is not one that `merkle.is_subtree`.
+    """
+    _require_subtree(start, end)
+    return _range_root(start, end, node)
+
+
+def subtree_inclusion_path(index: int, start: int, end: int, node: NodeReader) -> list[bytes]:
+    """Make the proof that a stretch of the log holds the entry ``index``, lowest sibling first.
+
+    Raises:
+        TreeError: the stretch is not one that `merkle.is_subtree`, or does not hold the entry.
+    """
+    _require_subtree(start, end)
+    return inclusion_path(index - start, end - start, lambda level, at: node(level, at + (start >> level)))
+
+
+def subtree_consistency_path(start: int, end: int, size: int, node: NodeReader) -> list[bytes]:
+    """Make the proof that a tree of ``size`` leaves holds a stretch, lowest hash first.
+
+    The method is that of draft-ietf-plants-merkle-tree-certs, "Generating a Subtree Consistency Proof".
+
+    Raises:
+        TreeError: the stretch is not one that `merkle.is_subtree`, or ends beyond the tree.
+    """
+    _require_subtree(start, end)
+    if end > size:
+        raise TreeError(f"a tree of {size} does not hold the entries up to {end}")
+    return _containment_path(start, end, size, node)
+
+
+def _containment_path(start: int, end: int, size: int, node: NodeReader) -> list[bytes]:
+    path, low, high, is_whole = [], 0, size, True
+    while (low, high) != (start, end):
+        middle = low + _left_width(high - low)
+        if end <= middle:
+            path.append(_range_root(middle, high, node))
+            high = middle
+            continue
+        path.append(_range_root(low, middle, node))
+        if start < middle:
+            # The stretch lies across the middle; from here on the proof is about its right part only.
+            start, is_whole = middle, False
+        low = middle
+    if not is_whole:
+        path.append(_range_root(low, high, node))
     path.reverse()
     return path
+
+
+def _require_subtree(start: int, end: int) -> None:
+    if not is_subtree(start, end):
+        raise TreeError(f"the entries {start} to {end} have no root of their own")
 
 
 def _left_width(width: int) -> int:
