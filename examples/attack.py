@@ -122,7 +122,7 @@ def _ask_signer(demo: "Demo", environment: dict[str, str]) -> str:
         check=False,
     )
     assert asked.returncode != 0, "the signer signed a forged head"
-    return asked.stderr.strip().splitlines()[-1]
+    return asked.stderr.strip().splitlines()[-1].removeprefix("CommandError: ")
 
 
 def _verify_export(demo: "Demo", environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
