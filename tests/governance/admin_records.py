@@ -1,0 +1,229 @@
+"""One record of every kind that the admin shows, and what the access log says about who looked."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import factories
+import psycopg
+from conftest import Database
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.test import Client
+from django.utils import timezone
+
+from audit.enums import Log
+from audit.models import Checkpoint, Entry
+from audit.sequencing import batch_sequence, checkpoint_store, logs_list
+from audit.signing import log_signer
+from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Trust
+from governance.models import ApiToken, Decision, Evidence, User
+from governance.services import inventory
+from governance.services.decisions import decision_evaluate
+from governance.services.deployments import deployment_record
+from governance.services.evidence import evidence_deposit
+from governance.services.jobs import job_create
+from modelnotary.ids import new_id
+from modelnotary.ledger.checkpoint import Checkpoint as TreeHead
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.note import note_split
+from reports.enums import DocumentKind
+from reports.models import Document
+
+REPORT = b"%PDF-1.7 a report as issued"
+MANY = 15
+HOSTILE = "<script>alert(1)</script>"
+# The shapes that the product's own assessments have, small.
+BIAS: dict[str, Any] = {
+    "verdict": "fail",
+    "demographic_parity_ratio": 0.7394,
+    "min_group_n": 146,
+    "criteria": [
+        {
+            "column": "race",
+            "metric": "demographic_parity_ratio",
+            "value": 0.7394,
+            "line": 0.8,
+            "verdict": "fail",
+            "reason": "0.7394 misses the line of 0.8.",
+        }
+    ],
+    "groups": [
+        {
+            "column": "race",
+            "group": "black",
+            "n": 146,
+            "selected": 99,
+            "selection_rate": 0.678082,
+            "selection_rate_low": 0.598601,
+            "selection_rate_high": 0.748477,
+            "is_reference": False,
+        }
+    ],
+    "receipt": {"engine": "counts by group", "parameters": {"min_group": 30}},
+}
+EXPLANATION: dict[str, Any] = {
+    "rows": 954,
+    "output_space": "margin",
+    "global_importance": [
+        {"feature": "loan_to_value", "mean_abs": 0.391, "low": 0.375, "high": 0.407},
+        {"feature": "income", "mean_abs": 0.1955, "low": 0.18, "high": 0.21},
+    ],
+    "local": [{"row": 7, "output": 1.5, "contributions": [{"feature": "income", "contribution": -0.25}]}],
+}
+
+
+@dataclass(frozen=True)
+class Records:
+    """What there is to see.
+
+    Attributes:
+        case: A decision that passed after two signatures, with a model version, a policy and evidence.
+        of: One record of each kind, by the label of its model.
+    """
+
+    case: factories.Case
+    of: dict[str, Any]
+
+
+def records_make(database: Database, memory: Path) -> Records:
+    """Make one record of every kind through the services, then sequence and sign the ledger."""
+    now = timezone.now()
+    case = factories.waiting_case(quorum=2)
+    signatures = [case.sign(officer) for officer in case.officers]
+    author, pipeline = case.author, case.pipeline
+    factories.token(pipeline)
+    dataset = inventory.dataset_register(
+        actor=pipeline,
+        slug=factories.unique("applications"),
+        at=now,
+        name="Mortgage applications",
+        description="Applications of a year",
+        classification="confidential",
+        contains_phi=True,
+    )
+    table = inventory.dataset_version_register(
+        actor=pipeline,
+        dataset=dataset,
+        digest=factories.stored(factories.unique("a,b\n1,2\n").encode(), pipeline),
+        row_count=1,
+        columns=["a", HOSTILE],
+        at=now,
+    )
+    run = inventory.run_record(
+        actor=pipeline,
+        at=now,
+        name="train",
+        code_commit="",
+        parameters={"seed": 1990, "nested": {"words": [HOSTILE]}},
+        started_at=now - timedelta(minutes=1),
+        finished_at=now,
+    )
+    edge = inventory.lineage_record(
+        actor=pipeline,
+        source=(LineageKind.DATASET_VERSION, table.id),
+        target=(LineageKind.RUN, run.id),
+        role=LineageRole.TRAINED_ON,
+        trust=Trust.SELF_REPORTED,
+        at=now,
+    )
+    deployment = deployment_record(actor=pipeline, digest=case.digest, environment=case.environment, at=now)
+    job = job_create(actor=pipeline, kind=JobType.BIAS, version=case.version, parameters={"label": "deny"}, at=now)
+    document = document_make(case, DocumentKind.REPORT, REPORT)
+    for _ in range(MANY):  # so that a query for each row of a list shows
+        _crowd(case)
+    ledger_sign(database, memory)
+    version = case.version
+    records: tuple[Any, ...] = (
+        *(version, version.model, version.model.system, dataset, table, run, edge, case.evidence, deployment, job),
+        *(case.policy, case.policy.policy, Decision.objects.get(pk=case.decision.pk), case.request, signatures[0]),
+        *(author, ApiToken.objects.filter(user=pipeline).latest("created_at"), document),
+        Entry.objects.get(subject_id=version.id, event_type="model_version.registered"),
+        Checkpoint.objects.get(log=Log.LINEAGE),
+    )
+    return Records(case, {record._meta.label: record for record in records})
+
+
+def _crowd(case: factories.Case) -> None:
+    version = factories.model_version(case.pipeline)
+    factories.evidence(case.producer, version)
+    decision_evaluate(
+        actor=case.requester, digest=Digest.from_text(version.digest), environment=case.environment, at=timezone.now()
+    )
+    factories.token(case.pipeline)
+    job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
+    document_make(case, DocumentKind.BUNDLE, b"a bundle")
+
+
+def document_make(case: factories.Case, kind: DocumentKind, content: bytes) -> Document:
+    """A document as the report worker leaves it."""
+    digest = Digest.of(content)
+    name = f"{digest.hex[:2]}/{digest.hex}"
+    if not storages["artifacts"].exists(name):
+        storages["artifacts"].save(name, ContentFile(content))
+    return Document.objects.create(
+        id=new_id("rep" if kind is DocumentKind.REPORT else "bun"),
+        kind=kind,
+        model_version=case.version,
+        environment=case.environment,
+        content_digest=digest.text,
+        digest=digest.text,
+        size=len(content),
+        path=name,
+        ledger_size=1,
+        issued_by=case.pipeline,
+        issued_at=timezone.now(),
+    )
+
+
+def evidence_make(case: factories.Case, kind: EvidenceType, payload: dict[str, Any]) -> Evidence:
+    """Evidence of any shape about a case's model version."""
+    return evidence_deposit(
+        producer=case.producer, version=case.version, kind=kind, payload=payload, measured=True, at=timezone.now()
+    )
+
+
+def ledger_sign(database: Database, memory: Path) -> None:
+    """Do what sequencer and signer do, once."""
+    with psycopg.connect(database.environment["SEQUENCER_DATABASE_URL"], autocommit=True) as connection:
+        for log in logs_list(connection):
+            while batch_sequence(connection, log):
+                pass
+            note = log_signer(log=Log(log.name), memory=memory).head_sign()
+            head = TreeHead.from_text(note_split(note)[0])
+            checkpoint_store(connection, log, size=head.size, root=head.root, note=note.decode())
+
+
+def signed_in(user: User) -> Client:
+    """A browser in which somebody has signed in."""
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.force_login(user)
+    return client
+
+
+@dataclass(frozen=True)
+class Look:
+    """One entry of the access log."""
+
+    event: str
+    kind: str
+    identity: str
+    digest: str | None
+    page: str
+
+
+def looks(user: User) -> list[Look]:
+    """What the access log says that somebody looked at, oldest first."""
+    entries = Entry.objects.filter(log=Log.ACCESS, actor_id=user.id).order_by("body_id")
+    return [
+        Look(
+            entry.event_type,
+            entry.subject_kind,
+            entry.subject_id,
+            entry.subject_digest,
+            json.loads(bytes(entry.bytes))["data"]["page"],
+        )
+        for entry in entries
+    ]
