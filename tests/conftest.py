@@ -52,8 +52,11 @@ def django_ready(config: pytest.Config) -> None:
     """Set Django up on this process's services; no query may run until a test asks for a database."""
     os.environ.update(services().environment(), DJANGO_SETTINGS_MODULE="config.settings")
     import django
+    from django.conf import settings
 
     django.setup()
+    # A million rounds for each of hundreds of people would take minutes; how passwords are kept is Django's own.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     config.stash[blocking_manager_key].block()
 
 

@@ -1,6 +1,7 @@
 """People, tokens and governed records, made through the product's own services: what a test needs before it begins."""
 
 import json
+import secrets
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -80,7 +81,7 @@ def token(user: User, *scopes: Scope, at: datetime | None = None, lifetime: time
 
 def model_bytes() -> bytes:
     """What an XGBoost JSON model begins like, never the same twice; enough to register, not to predict."""
-    return json.dumps({"learner": {"attributes": {"made": unique("model")}}, "version": [3, 0, 0]}).encode()
+    return json.dumps({"learner": {"attributes": {"made": secrets.token_hex(8)}}, "version": [3, 0, 0]}).encode()
 
 
 def stored(content: bytes, actor: User) -> Digest:
