@@ -58,8 +58,16 @@ def parse_canonical(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
     Raises:
         CanonicalError: the bytes are too long, not JSON, or not the canonical spelling.
     """
-    value = _parse(data, limit, _CANONICAL_DECODER)
-    if canonical_bytes(value) != data:
+    try:
+        # Almost all entries of a log are of this kind, and it takes half the time.
+        value = _parse(data, limit, _PLAIN_DECODER if data.isascii() else _CANONICAL_DECODER)
+        written = _ENCODER.encode(value).encode() if data.isascii() else canonical_bytes(value)
+    except _NotPlainError:
+        value = _parse(data, limit, _CANONICAL_DECODER)
+        written = canonical_bytes(value)
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise CanonicalError(f"this JSON has no canonical form: {error}") from error
+    if written != data:
         raise CanonicalError("this JSON is not in its canonical form (RFC 8785)")
     return value
 
@@ -116,8 +124,25 @@ def _double(text: str) -> float:
     return number
 
 
+class _NotPlainError(Exception):
+    """A number that the standard encoder does not write as RFC 8785 does."""
+
+
+def _plain_integer(text: str) -> int:
+    number = _integer(text)
+    if isinstance(number, float):
+        raise _NotPlainError
+    return number
+
+
+def _no_fraction(_: str) -> NoReturn:
+    raise _NotPlainError
+
+
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_double
 )
 # A repeated key cannot survive the comparison with the canonical spelling, so it need not be looked for.
 _CANONICAL_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer, parse_float=_double)
+# ASCII without fractions: what the standard encoder writes for the value is RFC 8785.
+_PLAIN_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_plain_integer, parse_float=_no_fraction)

@@ -6,6 +6,7 @@ one log cannot be passed off as a stretch of another, nor moved within its own.
 """
 
 import hashlib
+import struct
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -13,6 +14,7 @@ from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.errors import TreeError
 
 CHAIN_START = bytes(HASH_BYTES)
+_LINK = struct.Struct(">33sQ32s32s")
 
 
 class Chain:
@@ -39,10 +41,9 @@ class Chain:
     def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
         """Add 32-byte leaf hashes in order; return the new link of each."""
         links = []
-        prefix, size, head = self._prefix, self.size, self.head
-        for leaf in leaves:
-            head = sha256(prefix + size.to_bytes(8) + head + leaf).digest()
+        prefix, head, pack = self._prefix, self.head, _LINK.pack
+        for index, leaf in enumerate(leaves, self.size):
+            head = sha256(pack(prefix, index, head, leaf)).digest()
             links.append(head)
-            size += 1
-        self.size, self.head = size, head
+        self.size, self.head = self.size + len(links), head
         return links

@@ -39,6 +39,11 @@ class Tile:
         if not 1 <= self.width <= TILE_WIDTH:
             raise TileError(f"a tile has 1 to {TILE_WIDTH} parts, not {self.width}")
 
+    def is_of(self, size: int) -> bool:
+        """Whether a log of ``size`` entries has this tile."""
+        full, partial = divmod(size >> 8 * (self.level or 0), TILE_WIDTH)
+        return self.index < full if self.width == TILE_WIDTH else (self.index, self.width) == (full, partial)
+
     @classmethod
     def from_path(cls, path: str) -> Self:
         """Read a path such as ``tile/0/x001/x234/067.p/12``.
@@ -92,13 +97,31 @@ def bundle_decode(data: bytes, width: int) -> list[bytes]:
     Raises:
         TileError: the bundle is cut off, or holds more or fewer entries.
     """
-    entries, position = [], 0
-    for index in range(width):
-        start = position + _LENGTH_BYTES
-        position = start + int.from_bytes(data[position:start])
-        if start > len(data) or position > len(data):
-            raise TileError(f"the bundle ends within its entry {index} of {width}")
-        entries.append(data[start:position])
+    entries, position = _cut(data, width)
+    if len(entries) < width:
+        raise TileError(f"the bundle ends within its entry {len(entries)} of {width}")
     if position != len(data):
         raise TileError(f"the bundle holds {len(data) - position} bytes more than its {width} entries")
     return entries
+
+
+def bundle_prefix(data: bytes, width: int) -> list[bytes]:
+    """Read as many whole entries of a damaged bundle as there are, at most ``width``."""
+    return _cut(data, width)[0]
+
+
+def _cut(data: bytes, width: int) -> tuple[list[bytes], int]:
+    """The whole entries at the start of a bundle, at most ``width``, and where they end."""
+    entries, start, position = [], 0, 0
+    try:
+        for _ in range(width):
+            start = position + _LENGTH_BYTES
+            end = start + (data[position] << 8 | data[position + 1])
+            entries.append(data[start:end])
+            position = end
+    except IndexError:
+        pass
+    if position > len(data):
+        entries.pop()
+        position = start - _LENGTH_BYTES
+    return entries, position

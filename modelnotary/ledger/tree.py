@@ -59,25 +59,30 @@ class Frontier:
         """Add one 32-byte leaf hash; see `extend`."""
         return self.extend((leaf,))
 
-    def extend(self, leaves: Iterable[bytes]) -> list[Subtree]:
-        """Add leaf hashes of 32 bytes each, in order.
+    def extend(self, roots: Iterable[bytes], *, level: int = 0) -> list[Subtree]:
+        """Add leaf hashes, or roots of perfect subtrees of ``2**level`` leaves, of 32 bytes each, in order.
 
         Returns:
-            The subtrees of 256, 65,536, … leaves completed on the way, which are the ones to store.
+            The subtrees of 256, 65,536, … leaves completed on the way above that level, which are the ones to store.
+
+        Raises:
+            TreeError: the size so far is no multiple of ``2**level``.
         """
+        if self._size % (1 << level):
+            raise TreeError(f"a subtree of {1 << level} leaves cannot begin at leaf {self._size}")
         completed = []
-        hashes, size = self._hashes, self._size
-        for leaf in leaves:
-            root, position, level = leaf, size, 0
+        hashes, count = self._hashes.copy(), self._size >> level
+        for root in roots:
+            subtree, position, height = root, count, level
             while position & 1:
-                root = sha256(b"\x01" + hashes.pop() + root).digest()
+                subtree = sha256(b"\x01" + hashes.pop() + subtree).digest()
                 position >>= 1
-                level += 1
-                if level % STORED_LEVELS == 0:
-                    completed.append(Subtree(level, position, root))
-            hashes.append(root)
-            size += 1
-        self._size = size
+                height += 1
+                if height % STORED_LEVELS == 0:
+                    completed.append(Subtree(height, position, subtree))
+            hashes.append(subtree)
+            count += 1
+        self._hashes, self._size = hashes, count << level
         return completed
 
     def root(self) -> bytes:
@@ -95,6 +100,21 @@ def tree_root(leaves: Iterable[bytes]) -> bytes:
     frontier = Frontier()
     frontier.extend(leaves)
     return frontier.root()
+
+
+def perfect_root(leaves: Sequence[bytes]) -> bytes:
+    """The root over a power of two of leaf hashes; twice as fast as growing a tree.
+
+    Raises:
+        TreeError: their number is no power of two.
+    """
+    if len(leaves).bit_count() != 1:
+        raise TreeError(f"{len(leaves)} leaves do not make a perfect tree")
+    row = leaves
+    while len(row) > 1:
+        pairs = zip(row[::2], row[1::2], strict=True)
+        row = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+    return row[0]
 
 
 def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:

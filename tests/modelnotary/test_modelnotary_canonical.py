@@ -37,6 +37,16 @@ def test_canonical_bytes_read_back_as_the_same_value(value: object) -> None:
     assert parse_canonical(canonical_bytes(value)) == value
 
 
+@given(values)
+def test_every_other_spelling_of_a_value_is_refused(value: Any) -> None:
+    canonical = canonical_bytes(value)
+    for spelling in (json.dumps(value), json.dumps(value, ensure_ascii=False), f" {json.dumps(value)}"):
+        if spelling.encode() == canonical:
+            continue
+        with pytest.raises(CanonicalError):
+            parse_canonical(spelling.encode())
+
+
 def test_the_example_of_rfc_8785_is_reproduced() -> None:
     given_text = (
         b'{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],'

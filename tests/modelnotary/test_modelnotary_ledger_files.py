@@ -27,7 +27,7 @@ from modelnotary.ledger.errors import EventError, KeyFileError, TileError, TreeE
 from modelnotary.ledger.event import Actor, Event, Subject
 from modelnotary.ledger.keys import key_generate, key_load
 from modelnotary.ledger.merkle import leaf_hash
-from modelnotary.ledger.tiles import Tile, bundle_decode, bundle_encode, tiles_of_level
+from modelnotary.ledger.tiles import Tile, bundle_decode, bundle_encode, bundle_prefix, tiles_of_level
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
@@ -85,6 +85,17 @@ def test_a_log_of_70000_entries_has_the_tiles_of_the_specification() -> None:
     assert [tile.level for tile in tiles_of_level(None, 256)] == [None]
 
 
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 70_000])
+def test_a_tile_knows_whether_a_log_has_it(size: int) -> None:
+    levels: list[int | None] = [None, 0, 1, 2]
+    tiles = {tile for level in levels for tile in tiles_of_level(level, size)}
+    guesses = {
+        Tile(tile.level, tile.index + more, width) for tile in tiles for more in (0, 1) for width in (1, 255, 256)
+    }
+    assert all(tile.is_of(size) for tile in tiles)
+    assert not any(tile.is_of(size) for tile in guesses - tiles)
+
+
 @given(st.lists(st.binary(max_size=30), max_size=256))
 def test_entry_bundles_read_back(entries: list[bytes]) -> None:
     assert bundle_decode(bundle_encode(entries), len(entries)) == entries
@@ -108,6 +119,16 @@ BUNDLE = bundle_encode([b"one", b"", b"three"])
 def test_a_bundle_that_does_not_hold_exactly_its_entries_is_refused(data: bytes, width: int) -> None:
     with pytest.raises(TileError):
         bundle_decode(data, width)
+
+
+@given(st.lists(st.binary(max_size=5), min_size=1, max_size=5), st.data())
+def test_the_whole_entries_before_a_cut_are_read(entries: list[bytes], data: st.DataObject) -> None:
+    bundle = bundle_encode(entries)
+    cut = data.draw(st.integers(0, len(bundle)))
+    prefix = bundle_prefix(bundle[:cut], len(entries))
+    assert prefix == entries[: len(prefix)]
+    assert len(bundle_encode(prefix)) <= cut
+    assert len(prefix) == len(entries) or len(bundle_encode(entries[: len(prefix) + 1])) > cut
 
 
 @pytest.mark.parametrize("entries", [[b""] * 257, [bytes(65_536)]])

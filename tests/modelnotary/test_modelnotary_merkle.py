@@ -1,6 +1,6 @@
 """The Merkle tree: our fast code against a slow reference, against public vectors, and under attack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import public_vectors as vectors
@@ -20,7 +20,7 @@ from modelnotary.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from modelnotary.ledger.tree import Frontier, Subtree, consistency_path, inclusion_path, tree_root
+from modelnotary.ledger.tree import Frontier, Subtree, consistency_path, inclusion_path, perfect_root, tree_root
 
 LEAVES = [leaf_hash(f"entry {number}".encode()) for number in range(600)]
 sizes = st.integers(1, 300)
@@ -45,6 +45,45 @@ def test_the_empty_tree_and_the_empty_leaf_have_different_hashes() -> None:
 @given(sizes)
 def test_a_grown_tree_has_the_root_of_the_definition(size: int) -> None:
     assert tree_root(LEAVES[:size]) == reference.root(LEAVES[:size])
+
+
+@pytest.mark.parametrize("level", range(9))
+def test_a_perfect_tree_and_a_tree_grown_by_subtrees_have_the_root_of_the_definition(level: int) -> None:
+    width = 1 << level
+    whole = LEAVES[: len(LEAVES) // width * width]
+    roots = [perfect_root(whole[start : start + width]) for start in range(0, len(whole), width)]
+    assert roots == [reference.root(whole[start : start + width]) for start in range(0, len(whole), width)]
+    frontier = Frontier()
+    completed = frontier.extend(roots, level=level)
+    assert (frontier.size, frontier.root()) == (len(whole), reference.root(whole))
+    assert [subtree.level for subtree in completed] == [8] * (len(whole) // 256 if level < 8 else 0)
+
+
+@pytest.mark.parametrize("count", [0, 3, 255])
+def test_leaves_that_are_no_power_of_two_are_no_perfect_tree(count: int) -> None:
+    with pytest.raises(TreeError):
+        perfect_root(LEAVES[:count])
+
+
+def test_a_subtree_cannot_begin_within_another() -> None:
+    frontier = Frontier()
+    frontier.extend(LEAVES[:3])
+    with pytest.raises(TreeError):
+        frontier.extend([bytes(32)], level=1)
+    assert frontier.root() == reference.root(LEAVES[:3])
+
+
+def test_a_failing_source_leaves_the_tree_as_it_was() -> None:
+    frontier = Frontier()
+    frontier.extend(LEAVES[:3])
+    with pytest.raises(ConnectionError):
+        frontier.extend(broken_off(LEAVES[3:7]))
+    assert (frontier.size, frontier.root()) == (3, reference.root(LEAVES[:3]))
+
+
+def broken_off(leaves: list[bytes]) -> Iterator[bytes]:
+    yield from leaves
+    raise ConnectionError
 
 
 @given(st.lists(st.integers(0, 90), max_size=5))
