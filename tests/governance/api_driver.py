@@ -24,9 +24,9 @@ REFUSAL_RECORDED = frozenset({"ledger.body", "ledger.queue"})
 class Api:
     """A caller with a token, or with none."""
 
-    def __init__(self, token: str | None) -> None:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._client = Client(raise_request_exception=False, headers=headers, SERVER_NAME="127.0.0.1")
+    def __init__(self, token: str | None, **headers: str) -> None:
+        sent = {"Host": "127.0.0.1"} | headers | ({} if token is None else {"Authorization": f"Bearer {token}"})
+        self._client = Client(raise_request_exception=False, headers=sent)
 
     def get(self, path: str, **query: str) -> HttpResponse:
         return self.call("GET", f"{API}{path}?{urlencode(query)}")
