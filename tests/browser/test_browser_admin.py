@@ -1,0 +1,166 @@
+"""The admin in a real browser, on the running product: the officer signs, the author cannot."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from config.embedded import CHECKOUT
+from config.stack import Stack
+from modelnotary.verify.decision import verify_decision
+from modelnotary.verify.result import ExitCode
+from modelnotary.verify.trust import TRUST_FILE, Trust
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
+
+REASON = "Ranks well enough on rows it has not seen; I looked at the evidence."
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def window(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
+    """A browser without cookies in which a fault of a page's script fails the test."""
+    address = stack.services.environment()["PUBLIC_URL"]
+    context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+    faults: list[str] = []
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    yield context
+    context.close()
+    assert not faults
+
+
+@pytest.fixture(scope="module")
+def cases(stack: Stack) -> list[dict[str, Any]]:
+    """Two decisions that wait for one signature each, and the people around them. A test signs the first."""
+    made = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "waiting_decisions.py"), "2"],
+        cwd=CHECKOUT,
+        env=os.environ
+        | stack.services.environment()
+        | {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": str(CHECKOUT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told: list[dict[str, Any]] = json.loads(made.stdout)
+    return told
+
+
+@pytest.fixture
+def case(cases: list[dict[str, Any]]) -> dict[str, Any]:
+    """The decision that nobody signs."""
+    return cases[1]
+
+
+def signed_in(window: BrowserContext, username: str, password: str) -> Page:
+    """The first page after signing in by the form."""
+    page = window.new_page()
+    page.goto("/")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="What waits for you")).to_be_visible()
+    return page
+
+
+def test_an_officer_sees_why_signs_with_a_password_and_sees_it_passed(
+    window: BrowserContext, cases: list[dict[str, Any]], stack: Stack, tmp_path: Path
+) -> None:
+    case = cases[0]
+    page = signed_in(window, case["officer"]["username"], case["password"])
+    waiting = page.get_by_role("row").filter(has_text=case["version"])
+    expect(waiting).to_contain_text("0 of 1")
+    waiting.get_by_role("link", name="Review and sign").click()
+
+    rule = page.get_by_role("row").filter(has_text="PERF-001")
+    expect(rule).to_contain_text("0.84")
+    expect(rule).to_contain_text(">= 0.75")
+    expect(rule).to_contain_text("pass")
+    expect(page.get_by_text("Pending approval").first).to_be_visible()
+
+    page.get_by_role("link", name="Approve").click()
+    expect(page.get_by_text("I have reviewed the evidence and approve this use.").last).to_be_visible()
+    expect(page.locator("#sign")).to_contain_text(case["evidence_set"])
+    page.get_by_label("Your reason").fill(REASON)
+    page.get_by_label("Your password").fill("not the password")
+    page.get_by_role("button", name="Sign: approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("The password is missing or wrong")
+
+    page.get_by_label("Your password").fill(case["password"])
+    page.get_by_role("button", name="Sign: approve").click()
+    expect(page.get_by_text("Signed: you approved this decision.")).to_be_visible()
+    expect(page.locator(".mn-head")).to_contain_text("Passed")
+    signature = page.locator("#signatures").get_by_role("row").filter(has_text=case["officer"]["name"])
+    expect(signature).to_contain_text(REASON)
+    expect(signature).to_contain_text("Compliance officer")
+    expect(page.get_by_role("link", name="Approve")).to_have_count(0)
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Attestation", exact=False).first.click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    report = verify_decision(file, Trust.from_file(stack.home / TRUST_FILE), now=datetime.now(UTC))
+    assert report.exit_code is ExitCode.VERIFIED, report.checks
+
+
+def test_the_author_is_told_why_not_and_finds_no_form(window: BrowserContext, case: dict[str, Any]) -> None:
+    page = signed_in(window, case["author"]["username"], case["password"])
+    reason = f"{case['author']['name']} wrote the model version and so cannot approve it; ask someone else"
+    expect(page.get_by_role("row").filter(has_text=case["version"])).to_contain_text(reason)
+
+    page.goto(f"/admin/governance/decision/{case['decision']}/change/")
+    expect(page.get_by_text(f"You cannot sign it: {reason}.")).to_be_visible()
+    expect(page.get_by_role("link", name="Approve")).to_have_count(0)
+
+    page.goto(f"/admin/governance/decision/{case['decision']}/approve/")
+    expect(page.get_by_role("alert")).to_contain_text(reason)
+    expect(page.get_by_label("Your password")).to_have_count(0)
+
+
+def test_a_digest_is_copied_whole_though_it_is_shown_short(window: BrowserContext, case: dict[str, Any]) -> None:
+    window.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = signed_in(window, case["officer"]["username"], case["password"])
+    page.goto(f"/admin/governance/decision/{case['decision']}/change/")
+    page.get_by_role("button", name=f"Copy {case['digest']}").first.click()
+    assert page.evaluate("navigator.clipboard.readText()") == case["digest"]
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_its_window(
+    browser: Browser, stack: Stack, case: dict[str, Any], width: int, scheme: Any
+) -> None:
+    address = stack.services.environment()["PUBLIC_URL"]
+    context = browser.new_context(base_url=address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = signed_in(context, case["officer"]["username"], case["password"])
+    for path in (
+        "",
+        f"governance/decision/{case['decision']}/change/",
+        f"governance/decision/{case['decision']}/approve/",
+    ):
+        page.goto(f"/admin/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
