@@ -104,6 +104,27 @@ def test_nothing_belongs_to_one_machine(page: Path) -> None:
     assert _FOREIGN.findall(page.read_text(encoding="utf-8")) == []
 
 
+# --- Procedures -------------------------------------------------------------------------------------------------------
+_SECTION = re.compile(r"^### [^\n]*`(modelnotary/verify/\w+\.py)`\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
+PROCEDURES = _SECTION.findall(prose(DOCS / "verify-offline.md"))
+
+
+def steps(text: str) -> list[str]:
+    """The numbered steps of a text, each on one line."""
+    found = re.findall(r"^(\d+\.\s.+(?:\n[ ]+\S.*)*)", text, re.MULTILINE)
+    return [" ".join(step.split()) for step in found]
+
+
+def test_all_procedures_are_documented() -> None:
+    assert len(PROCEDURES) == 5
+
+
+@pytest.mark.parametrize(("module", "section"), PROCEDURES, ids=[module for module, _ in PROCEDURES])
+def test_a_documented_procedure_is_the_codes_own(module: str, section: str) -> None:
+    stated = ast.get_docstring(ast.parse((CHECKOUT / module).read_text(encoding="utf-8")), clean=False)
+    assert steps(section) == steps(stated or "") != []
+
+
 # --- Commands ---------------------------------------------------------------------------------------------------------
 def commands(page: Path) -> Iterator[list[str]]:
     """The command lines of a page, in words: of its shell blocks, and those set in code within its sentences."""
