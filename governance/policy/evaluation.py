@@ -124,11 +124,17 @@ def _judge(rule: Rule, facts: dict[str, Any], evidence: tuple[str, ...]) -> Rule
     if truth is Truth.ERROR:
         words = f"{rule.title}: could not be evaluated: {words}"
         return _result(rule, Outcome.ERROR, ReasonCode.EVALUATION_ERROR, observed, words, evidence)
-    shown = f"{observed:.3f}" if isinstance(observed, float) else str(observed)
+    shown = _shown(observed)
     if truth is Truth.TRUE:
         return _result(rule, Outcome.PASS, ReasonCode.MET, observed, f"{rule.title}: {shown}", evidence)
     words = f"{rule.title}: observed {shown}, expected {rule.expected}"
     return _result(rule, Outcome.FAIL, ReasonCode.THRESHOLD_NOT_MET, observed, words, evidence)
+
+
+def _shown(value: FactValue | None) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _result(  # noqa: PLR0917 - the parts of one line of a verdict
