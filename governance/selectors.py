@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from governance.enums import DecisionState, LineageKind, LineageRole
 from governance.errors import UnknownArtifactError
 from governance.models import Decision, Evidence, LineageEdge, ModelVersion, PolicyVersion
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
+from modelnotary.attest.decision import decision_open
+from modelnotary.attest.errors import AttestError
 from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
+from modelnotary.verify.trust import TRUST_FILE, Trust
 
 _LINEAGE_LIMIT = 500
 
@@ -104,12 +108,39 @@ def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[s
     if decision.expires_at is None or decision.expires_at <= at:
         end = f"expired at {decision.expires_at:%Y-%m-%d %H:%M} UTC" if decision.expires_at else "names no end"
         return "decision-expired", f"decision {decision.id} {end}; request a new decision"
+    if not _attested(decision, version):
+        return "attestation-invalid", f"decision {decision.id} is not what the decision key signed; request a new one"
     current = policy_current(environment=decision.environment)
     if current is None or current.pk != decision.policy_version_id:
         return "policy-changed", "the policy changed after the decision; request a new decision"
     if evidence_set_digest(evidence_context(version)).text != decision.evidence_set_digest:
         return "evidence-changed", "evidence arrived after the decision; request a new decision"
     return "", f"decision {decision.id} allows it until {decision.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _attested(decision: Decision, version: ModelVersion) -> bool:
+    """Tell whether a decision says what the decision key signed, so that writing rows is not enough to allow."""
+    trust = Trust.from_file(settings.NOTARY_HOME / TRUST_FILE)
+    try:
+        signed, signers = decision_open(bytes(decision.attestation or b""), [key.key for key in trust.decision_keys])
+    except AttestError:
+        return False
+    said = (
+        signed.id,
+        signed.state,
+        signed.digest.text,
+        signed.environment,
+        signed.evidence_set.text,
+        signed.expires_at,
+    )
+    return trust.in_force(signers, signed.decided_at) and said == (
+        decision.id,
+        decision.state,
+        version.digest,
+        decision.environment,
+        decision.evidence_set_digest,
+        decision.expires_at,
+    )
 
 
 def decision_words(decision: Decision) -> str:

@@ -111,7 +111,7 @@ def _standing(
 def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> None:
     waiting = RuleResult(
         id=APPROVALS_RULE,
-        title=f"{approvals.quorum} signatures: {approvals.meaning}",
+        title=f"{approvals.quorum} signature{'s' if approvals.quorum > 1 else ''}: {approvals.meaning}",
         outcome=Outcome.PENDING,
         reason_code=ReasonCode.APPROVALS_MISSING,
         observed=0,
