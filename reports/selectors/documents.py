@@ -1,5 +1,6 @@
 """Issued documents as files to hand out."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from django.core.files.storage import storages
@@ -32,10 +33,15 @@ def document_open(document: Document) -> "File[bytes]":
     Raises:
         DocumentChangedError: The stored bytes are not those that were issued.
     """
-    with storages["artifacts"].open(document.path) as file:
-        actual = Digest.of(file.read())
+    file = storages["artifacts"].open(document.path)
+    hashed = hashlib.sha256()
+    for chunk in file.chunks():
+        hashed.update(chunk)
+    actual = Digest(hashed.digest())
     if actual.text != document.digest:
+        file.close()
         raise DocumentChangedError(
             f"the stored file of {document.id} now has digest {actual}, issued was {document.digest}; restore it"
         )
-    return storages["artifacts"].open(document.path)
+    file.seek(0)
+    return file
