@@ -1,6 +1,7 @@
 """The command line for auditors and pipelines. Each command loads what it needs and nothing more."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from modelnotary.cli.gate import gate
+from modelnotary.cli.witness import witness
 
 USAGE_EXIT = 3
 
@@ -19,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(gate, name="gate")
+app.add_typer(witness, name="witness")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
@@ -73,13 +76,15 @@ def verify(
     Ends with 0 when everything is verified, 1 when something was tampered with, 2 when something is missing,
     3 when the command cannot be carried out.
     """
+    from modelnotary.cli.progress import Progress
     from modelnotary.cli.rendering import reports_json, reports_text
     from modelnotary.verify.errors import VerifyError
     from modelnotary.verify.procedure import verify_paths
     from modelnotary.verify.result import exit_code_of
 
     try:
-        reports = verify_paths(paths, trust_file=trust, checkpoint_file=checkpoint)
+        with Progress(sys.stderr) as progress:
+            reports = verify_paths(paths, trust_file=trust, checkpoint_file=checkpoint, progress=progress.tell)
     except VerifyError as error:
         typer.echo(f"modelnotary verify: {error}", err=True)
         raise typer.Exit(USAGE_EXIT) from error
