@@ -194,7 +194,14 @@ def enumeration(path: str, name: str) -> set[str]:
     return {item.value for item in (*pairs, *singles) if isinstance(item, ast.Constant) and isinstance(item.value, str)}
 
 
+def gate_reasons() -> set[str]:
+    """Why the gate does not allow, beside the states of decisions."""
+    source = (CHECKOUT / "governance" / "selectors.py").read_text(encoding="utf-8")
+    return set(re.findall(r'(?:return |Assertion\(False, )"([a-z]+(?:-[a-z]+)+)"', source))
+
+
 VOCABULARIES: dict[str, tuple[str, set[str]]] = {
+    "reasons of the gate": ("life-of-a-decision.md", gate_reasons()),
     "facts": ("policies.md", set(fact_types())),
     "reasons": ("policies.md", {code.value for code in ReasonCode}),
     "outcomes": ("policies.md", {outcome.value for outcome in Outcome}),
