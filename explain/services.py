@@ -7,6 +7,7 @@ from typing import Any
 from explain.isolation import Assessment, run_isolated
 from governance.actors import system_actor
 from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Trust
+from governance.errors import RejectedInputError
 from governance.models import DatasetVersion, Job, ModelVersion, User
 from governance.services.evidence import evidence_deposit
 from governance.services.inventory import artifact_path, lineage_record
@@ -25,8 +26,15 @@ def assessment_request(
     parameters: dict[str, Any],
     at: datetime,
 ) -> Job:
-    """Write down that an assessment is wanted; the version's own parameters (encoding, threshold) are the defaults."""
+    """Write down that an assessment is wanted, at the encoding and threshold registered with the model version.
+
+    Raises:
+        RejectedInputError: The request names another encoding or threshold: it would assess a model that nobody uses.
+    """
     own = {name: version.parameters[name] for name in ("encoding", "threshold") if name in version.parameters}
+    for name in sorted(own.keys() & parameters.keys()):
+        if parameters[name] != own[name]:
+            raise RejectedInputError(f"/parameters/{name}: {version} was registered with {own[name]!r}; leave it out")
     wanted = {"dataset_version": dataset.id, "parameters": own | parameters}
     return job_create(actor=actor, kind=kind, version=version, parameters=wanted, at=at)
 

@@ -53,7 +53,10 @@ def evidence_context(version: ModelVersion) -> Context:
         },
         evidence=tuple(
             EvidenceFacts(
-                id=item.id, digest=item.digest, type=item.type, fields=evidence_fields(item.type, item.payload)
+                id=item.id,
+                digest=item.digest,
+                type=item.type,
+                fields=evidence_fields(item.type, item.payload, measured=item.measured),
             )
             for item in evidence
         ),
@@ -63,6 +66,12 @@ def evidence_context(version: ModelVersion) -> Context:
 def evidence_set_digest(context: Context) -> Digest:
     """Give one digest for a set of evidence: what a signature and a decision are bound to."""
     return Digest.of(canonical_bytes(sorted(item.digest for item in context.evidence)))
+
+
+def rests_on(decision: Decision, context: Context) -> bool:
+    """Tell whether a decision was made on exactly these facts."""
+    evidence = evidence_set_digest(context).text
+    return decision.evidence_set_digest == evidence and decision.context["model"] == context.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +122,8 @@ def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[s
     current = policy_current(environment=decision.environment)
     if current is None or current.pk != decision.policy_version_id:
         return "policy-changed", "the policy changed after the decision; request a new decision"
-    if evidence_set_digest(evidence_context(version)).text != decision.evidence_set_digest:
-        return "evidence-changed", "evidence arrived after the decision; request a new decision"
+    if not rests_on(decision, evidence_context(version)):
+        return "evidence-changed", "evidence or lineage arrived after the decision; request a new decision"
     return "", f"decision {decision.id} allows it until {decision.expires_at:%Y-%m-%d %H:%M} UTC"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from governance.policy.document import PolicyDocument, Rule
 from governance.policy.engine import Truth
-from governance.policy.facts import EVIDENCE_FACTS, FactType, FactValue, fact_matches, fact_types
+from governance.policy.facts import EVIDENCE_FACTS, MEASURED, FactType, FactValue, fact_matches, fact_types
 
 
 class Outcome(StrEnum):
@@ -87,9 +87,16 @@ def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]
     return tuple(_rule_result(rule, context) for rule in policy.rules)
 
 
-def evidence_fields(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """Take from an evidence payload the fields that rules may read; a value that could not be measured is left out."""
-    return {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if payload.get(name) is not None}
+def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool) -> dict[str, Any]:
+    """Take from an evidence payload the fields that rules may read; a value that could not be measured is left out.
+
+    Args:
+        kind: The evidence type.
+        payload: The evidence.
+        measured: Whether the product computed it itself; whatever the payload says of that counts for nothing.
+    """
+    fields = {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if payload.get(name) is not None}
+    return fields | {MEASURED: measured}
 
 
 def _rule_result(rule: Rule, context: Context) -> RuleResult:

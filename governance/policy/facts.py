@@ -18,6 +18,9 @@ class FactType(StrEnum):
 
 type FactValue = float | int | str | bool
 
+MEASURED = "measured"
+"""A fact of every piece of evidence: whether the product computed it itself, or its producer reported it."""
+
 EVIDENCE_FACTS: dict[str, dict[str, FactType]] = {
     "bias": {
         "demographic_parity_ratio": FactType.NUMBER,
@@ -30,15 +33,18 @@ EVIDENCE_FACTS: dict[str, dict[str, FactType]] = {
         "rows": FactType.INTEGER,
         "min_group_n": FactType.INTEGER,
         "verdict": FactType.TEXT,
+        MEASURED: FactType.TRUTH,
     },
     "explanation": {
         "rows": FactType.INTEGER,
         "additivity_max_error": FactType.NUMBER,
         "cross_check_max_difference": FactType.NUMBER,
+        MEASURED: FactType.TRUTH,
     },
     "performance": {
         "auc": FactType.NUMBER,
         "rows": FactType.INTEGER,
+        MEASURED: FactType.TRUTH,
     },
 }
 """Evidence type -> field -> type. In a rule the fact is written `type.field`."""
