@@ -20,7 +20,7 @@ from governance.errors import (
     UnknownRecordError,
 )
 from governance.models import ApprovalRequest, Evidence, ModelVersion, PolicyVersion, Signature, User
-from governance.selectors import evidence_context, evidence_set_digest
+from governance.selectors import evidence_context, rests_on
 from governance.services.decisions import decision_settle
 from governance.services.policies import policy_document
 from modelnotary.ledger.canonical import canonical_bytes
@@ -202,8 +202,7 @@ def _require_current(request: ApprovalRequest, intent: SigningIntent) -> None:
 
 
 def _require_unchanged(request: ApprovalRequest) -> None:
-    now = evidence_set_digest(evidence_context(request.decision.model_version)).text
-    if now != request.decision.evidence_set_digest:
+    if not rests_on(request.decision, evidence_context(request.decision.model_version)):
         raise StaleEvidenceError("the evidence changed since the decision was requested; request a new decision")
 
 

@@ -13,7 +13,7 @@ from governance.enums import DecisionState, Vote
 from governance.models import ApprovalRequest, Decision, ModelVersion, PolicyVersion, User
 from governance.policy.document import Approvals
 from governance.policy.evaluation import Context, Outcome, ReasonCode, RuleResult, evaluate
-from governance.selectors import evidence_context, evidence_set_digest, model_version_get, policy_current
+from governance.selectors import evidence_context, evidence_set_digest, model_version_get, policy_current, rests_on
 from governance.services.attestations import decision_attest
 from governance.services.policies import policy_document
 from modelnotary.ledger.digest import Digest
@@ -40,7 +40,7 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     policy = policy_current(environment=environment)  # 2
     context = evidence_context(version)
     set_digest = evidence_set_digest(context)
-    standing = _standing(version, environment, policy, set_digest, at)  # 3
+    standing = _standing(version, environment, policy, context, at)  # 3
     if standing:
         return standing
     document = policy_document(policy) if policy else None
@@ -97,14 +97,14 @@ def _signatures(decision: Decision) -> list[Any]:
 
 
 def _standing(
-    version: ModelVersion, environment: str, policy: PolicyVersion | None, set_digest: Digest, at: datetime
+    version: ModelVersion, environment: str, policy: PolicyVersion | None, context: Context, at: datetime
 ) -> Decision | None:
     newest = (
         Decision.objects.filter(model_version=version, environment=environment).order_by("-evaluated_at", "-id").first()
     )
     if newest is None or (newest.expires_at is not None and newest.expires_at <= at):
         return None
-    same = newest.policy_version_id == (policy and policy.pk) and newest.evidence_set_digest == set_digest.text
+    same = newest.policy_version_id == (policy and policy.pk) and rests_on(newest, context)
     return newest if same else None
 
 
