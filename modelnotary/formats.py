@@ -192,11 +192,7 @@ def _sniff_pickle(head: bytes) -> ArtifactFormat:
     if _is_pickle(head):
         return ArtifactFormat.PICKLE
     inner = _decompressed_head(head)
-    if (
-        head.startswith(_CLOSED_CONTAINERS)
-        or inner.startswith(_CLOSED_CONTAINERS)
-        or _decompressed_head(inner)
-    ):
+    if head.startswith(_CLOSED_CONTAINERS) or inner.startswith(_CLOSED_CONTAINERS) or _decompressed_head(inner):
         return ArtifactFormat.OPAQUE
     return ArtifactFormat.COMPRESSED_PICKLE if _is_pickle(inner) else ArtifactFormat.UNKNOWN
 

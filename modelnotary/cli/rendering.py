@@ -51,6 +51,8 @@ def _report_lines(report: VerificationReport) -> Iterator[str]:
         yield from _anchor_lines(report.anchor)
     for check in report.checks:
         yield f"  {_MARKS[check.outcome]}  {check.name}: {check.detail}"
+        if check.span is not None and check.index is None:
+            yield f"             the first bad entry is one of {check.span[0]} to {check.span[1] - 1}"
     yield _VERDICTS[report.exit_code]
 
 

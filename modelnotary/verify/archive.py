@@ -19,6 +19,7 @@ from typing import BinaryIO, Protocol
 from modelnotary.verify.errors import BundleError
 
 MAX_FILES = 0xFFFE
+MAX_FOLDER_FILES = 512 * 1024
 MAX_FILE_BYTES = 32 * 1024 * 1024
 _MAX_ARCHIVE_BYTES = 0xFFFF_FFFE
 _CHUNK = 1024 * 1024
@@ -35,6 +36,25 @@ _DATE = 0x0021
 _ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 
 
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """Where the content of a file of a bundle is, so that another process can read it."""
+
+    path: str
+    start: int
+    size: int
+
+    def read(self) -> bytes:
+        """Read the content; less of it if the file was cut off meanwhile.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 -- a hundred thousand of them are opened
+            file.seek(self.start)
+            return file.read(self.size)
+
+
 class Files(Protocol):
     """A set of files by name, whether they are in an archive or in a folder."""
 
@@ -47,6 +67,13 @@ class Files(Protocol):
 
         Raises:
             BundleError: there is no such file, or it cannot be read.
+        """
+
+    def locate(self, name: str) -> FileSlice:
+        """Tell where the content of a file is.
+
+        Raises:
+            BundleError: there is no such file.
         """
 
 
@@ -139,6 +166,7 @@ class _Archive:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._path = file.name
         self._starts: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
         members: list[_Member] = []
@@ -155,10 +183,14 @@ class _Archive:
             raise BundleError("the archive's directory is not the one that belongs to its files")
 
     def read(self, name: str) -> bytes:
+        place = self.locate(name)
+        self._file.seek(place.start)
+        return self._file.read(place.size)
+
+    def locate(self, name: str) -> FileSlice:
         if name not in self.sizes:
             raise BundleError(f"there is no {name} in the archive")
-        self._file.seek(self._starts[name])
-        return self._file.read(self.sizes[name])
+        return FileSlice(self._path, self._starts[name], self.sizes[name])
 
     def _member(self, head: bytes) -> _Member:
         if len(head) < _LOCAL.size:
@@ -198,11 +230,13 @@ class _Folder:
                     self.sizes[relative] = status.st_size
                 elif not stat.S_ISDIR(status.st_mode):
                     raise BundleError(f"{path} is a symbolic link or a special file")
-            if len(self.sizes) > MAX_FILES:
-                raise BundleError(f"a bundle holds at most {MAX_FILES} files")
+            if len(self.sizes) > MAX_FOLDER_FILES:
+                raise BundleError(f"a bundle in a folder has at most {MAX_FOLDER_FILES} files")
 
     def read(self, name: str) -> bytes:
+        return self.locate(name).read()
+
+    def locate(self, name: str) -> FileSlice:
         if name not in self.sizes:
             raise BundleError(f"there is no {name} in the folder")
-        with (self._root / name).open("rb") as file:
-            return file.read(MAX_FILE_BYTES)
+        return FileSlice(str(self._root / name), 0, self.sizes[name])

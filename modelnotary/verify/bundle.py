@@ -5,10 +5,11 @@ The procedure of `bundle_examine`, numbered as in the code:
 1.  Open the archive. Every byte outside the files' contents must be the one the canonical form prescribes.
 2.  Take the trust file: the one given, else, unpinned, the one inside the bundle.
 3.  Open the manifest: signed by a decision key of the trust file that was in force when it was made.
-4.  Compare the files with the manifest: each is there with its size and SHA-256, and there is no other.
+4.  Compare the files with the manifest: each is there with its size and SHA-256, and there is no other but tiles
+    of the logs, which step 6 covers.
 5.  For each log, open the checkpoint: signed by the log's own key, and the one the manifest states.
-6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare the
-    root with the checkpoint and the chain head with the one stated.
+6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare every
+    hash with the tiles of hashes, the root with the checkpoint and the chain head with the one stated.
 7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
     then had.
 8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the
@@ -21,28 +22,24 @@ A bundle that lacks something is incomplete; one in which something is wrong is 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 
 from modelnotary.attest.dsse import Envelope, envelope_verify
 from modelnotary.attest.errors import AttestError
-from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.digest import Digest
-from modelnotary.ledger.errors import LedgerError
-from modelnotary.ledger.tiles import tiles_of_level
 from modelnotary.verify.archive import Files, archive_write, files_open
-from modelnotary.verify.bundle_contents import Contents, reports_named
+from modelnotary.verify.bundle_contents import Contents, Inventory, reports_named
 from modelnotary.verify.bundle_format import (
     KNOWN_FILE,
     MANIFEST_FILE,
     MANIFEST_PAYLOAD_TYPE,
     BundleManifest,
-    chain_file,
-    log_folder,
+    is_log_tile,
 )
-from modelnotary.verify.bundle_log import EntryError, Replay, log_replay
+from modelnotary.verify.bundle_log import LogExamination
 from modelnotary.verify.errors import BundleError, TrustError
 from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.log_replay import Progress, Replay, no_progress
 from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
@@ -81,7 +78,14 @@ def verify_bundle(path: Path, trust: Trust | None, *, kept: KeptCheckpoint | Non
     return bundle_examine(path, trust, kept=kept, now=now).report
 
 
-def bundle_examine(path: Path, trust: Trust | None, *, kept: KeptCheckpoint | None, now: datetime) -> BundleFindings:
+def bundle_examine(
+    path: Path,
+    trust: Trust | None,
+    *,
+    kept: KeptCheckpoint | None,
+    now: datetime,
+    progress: Progress = no_progress,
+) -> BundleFindings:
     """Verify an evidence bundle by the procedure at the top of this module.
 
     Args:
@@ -89,11 +93,15 @@ def bundle_examine(path: Path, trust: Trust | None, *, kept: KeptCheckpoint | No
         trust: the keys to rely on; None to use, unpinned, those in the bundle.
         kept: a checkpoint the auditor kept earlier.
         now: the present, aware, to tell which decisions have expired.
+        progress: told how far the reading of each log is.
 
     Returns:
         The findings. What is wrong with the bundle is in the report and never raised.
+
+    Raises:
+        WorkerError: this machine could not finish; that says nothing about the bundle.
     """
-    examination = _Examination(kept, now)
+    examination = _Examination(kept, now, progress)
     try:
         with files_open(path) as files:
             examination.run(files, trust, path)
@@ -104,13 +112,14 @@ def bundle_examine(path: Path, trust: Trust | None, *, kept: KeptCheckpoint | No
 
 
 class _Examination:
-    def __init__(self, kept: KeptCheckpoint | None, now: datetime) -> None:
+    def __init__(self, kept: KeptCheckpoint | None, now: datetime, progress: Progress) -> None:
         self.checks: list[Check] = []
         self.trust: Trust | None = None
         self.anchor: TrustAnchor | None = None
         self.reports: Mapping[str, frozenset[Digest]] = {}
         self._kept = kept
         self._now = now
+        self._progress = progress
 
     def run(self, files: Files, trust: Trust | None, path: Path) -> None:
         kind = "a folder" if path.is_dir() else "a canonical archive"
@@ -122,13 +131,20 @@ class _Examination:
         if manifest is None:
             return
         self.checks += _files_check(files, manifest)  # 4
-        replays = {log.origin: self._log(files, log, self.trust) for log in manifest.logs}  # 5, 6
+        inventory = Inventory(files)
+        replays: dict[str, Replay | None] = {}
+        for log in manifest.logs:  # 5, 6
+            interest = inventory.interest(log.origin.rpartition("/")[2], manifest.subject.id)
+            examination = LogExamination(files, log, self.trust, self._kept)
+            checks, replays[log.origin] = examination.run(interest, self._progress)
+            self.checks += checks
         self._kept_check(manifest, replays, self.trust)  # 7
         lineage = replays.get(f"{self.trust.instance}/{LINEAGE}")
         if lineage is None:
             self.checks.append(missing("contents", "without the lineage log they cannot be compared with it"))
             return
-        self.checks += Contents(files, manifest.subject.id, lineage, self.trust).checks(self._now)  # 8, 9
+        contents = Contents(files, inventory, manifest.subject.id, lineage, self.trust)
+        self.checks += contents.checks(self._now)  # 8, 9
         self.reports = reports_named(lineage)
 
     def _trust_inside(self, files: Files, path: Path) -> Trust | None:
@@ -162,25 +178,6 @@ class _Examination:
         self.checks.append(passed("manifest", f"signed; about {subject.kind} {subject.name} ({subject.id})"))
         return manifest
 
-    def _log(self, files: Files, stated: Checkpoint, trust: Trust) -> Replay | None:
-        folder = log_folder(stated.origin)
-        name = folder.removeprefix("logs/")
-        self.checks.append(_checkpoint_check(files, stated, trust, name))
-        absent = _first_absent(files, stated)
-        if absent is not None:
-            self.checks.append(missing(f"{name} entries", f"{absent} is not there"))
-            return None
-        kept_size = self._kept.checkpoint.size if self._kept and self._kept.origin == stated.origin else None
-        try:
-            replay = log_replay(files, stated, kept_size)
-        except EntryError as error:
-            self.checks.append(failed(f"{name} entries", str(error), index=error.index))
-            return None
-        self.checks.append(passed(f"{name} entries", f"all {stated.size} read and hashed again"))
-        self.checks.append(_tree_check(name, stated, replay))
-        self.checks.append(_chain_check(name, files.read(f"{folder}/chain"), replay))
-        return replay
-
     def _kept_check(self, manifest: BundleManifest, replays: Mapping[str, Replay | None], trust: Trust) -> None:
         if self._kept is None:
             return
@@ -195,16 +192,10 @@ class _Examination:
         self.checks.append(self._kept.compare(stated.size, replay.kept_root, trust))
 
 
-def _first_absent(files: Files, log: Checkpoint) -> str | None:
-    """Name a file of a log that is not there. Stops at the first, however many entries a log claims to have."""
-    folder = log_folder(log.origin)
-    wanted = chain((f"{folder}/chain",), (f"{folder}/{tile.path}" for tile in tiles_of_level(None, log.size)))
-    return next((path for path in wanted if path not in files.sizes), None)
-
-
 def _files_check(files: Files, manifest: BundleManifest) -> list[Check]:
     listed = {file.path for file in manifest.files}
-    extra = sorted(files.sizes.keys() - listed - {MANIFEST_FILE})
+    unlisted = sorted(files.sizes.keys() - listed - {MANIFEST_FILE})
+    extra = [path for path in unlisted if not is_log_tile(path, manifest.logs)]
     unknown = [path for path in sorted(listed) if not KNOWN_FILE.fullmatch(path)]
     changed = [
         file.path
@@ -217,32 +208,5 @@ def _files_check(files: Files, manifest: BundleManifest) -> list[Check]:
     checks += [failed("files", f"{path} has no place in a bundle") for path in unknown]
     absent = sorted(listed - files.sizes.keys())
     checks += [missing("files", f"{path} is listed but not there") for path in absent]
-    return checks or [passed("files", f"all {len(listed)} as listed in the manifest")]
-
-
-def _checkpoint_check(files: Files, stated: Checkpoint, trust: Trust, name: str) -> Check:
-    path = f"logs/{name}/checkpoint"
-    verifier = trust.log_verifier(stated.origin)
-    if verifier is None:
-        return failed(f"{name} checkpoint", f"the trust file has no key for the log {stated.origin}")
-    if path not in files.sizes:
-        return missing(f"{name} checkpoint", f"{path} is not there")
-    try:
-        checkpoint = checkpoint_open(files.read(path), verifier)
-    except LedgerError as error:
-        return failed(f"{name} checkpoint", str(error))
-    if (checkpoint.size, checkpoint.root) != (stated.size, stated.root):
-        return failed(f"{name} checkpoint", "the signed checkpoint is not the one the manifest states")
-    return passed(f"{name} checkpoint", f"signed by the log {stated.origin} at {stated.size} entries")
-
-
-def _tree_check(name: str, stated: Checkpoint, replay: Replay) -> Check:
-    if replay.root != stated.root:
-        return failed(f"{name} tree", f"the {stated.size} entries do not lead to the root that was signed")
-    return passed(f"{name} tree", "the entries lead to the signed root")
-
-
-def _chain_check(name: str, recorded: bytes, replay: Replay) -> Check:
-    if recorded != chain_file(replay.chain_head):
-        return failed(f"{name} chain", "the entries do not lead to the chain head that is stated")
-    return passed(f"{name} chain", "the entries lead to the stated chain head")
+    tiles = f", and {len(unlisted)} tiles of logs beside them" if unlisted else ""
+    return checks or [passed("files", f"all {len(listed)} as listed in the manifest{tiles}")]

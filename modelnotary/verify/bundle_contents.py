@@ -9,15 +9,16 @@ from modelnotary.attest.statement import GateDecision
 from modelnotary.ledger.digest import Digest
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import KNOWN_FILE, REPORTS_FILE, reports_parse
-from modelnotary.verify.bundle_log import (
+from modelnotary.verify.errors import BundleError
+from modelnotary.verify.log_replay import Replay
+from modelnotary.verify.log_stretch import (
     DECISION_ISSUED,
     EVIDENCE_DEPOSITED,
     POLICY_PUBLISHED,
     REPORT_ISSUED,
+    Interest,
     Naming,
-    Replay,
 )
-from modelnotary.verify.errors import BundleError
 from modelnotary.verify.result import Check, failed, missing, passed
 from modelnotary.verify.trust import Trust
 
@@ -31,22 +32,50 @@ def reports_named(lineage: Replay) -> dict[str, frozenset[Digest]]:
     return {name: frozenset(digests) for name, digests in named.items()}
 
 
+class Inventory:
+    """The decisions, evidence and policies that are in a bundle, with their digests."""
+
+    def __init__(self, files: Files) -> None:
+        self._found = [
+            (match.lastgroup, match[match.lastgroup], match[0], Digest.of(files.read(match[0])))
+            for match in map(KNOWN_FILE.fullmatch, files.sizes)
+            if match is not None and match.lastgroup is not None
+        ]
+
+    @property
+    def digests(self) -> set[Digest]:
+        """The digests of all of them."""
+        return {digest for *_, digest in self._found}
+
+    def of_kind(self, kind: str) -> Iterator[tuple[str, str, Digest]]:
+        """The name within its kind, path and digest of each ``decision``, ``evidence`` or ``policy``."""
+        for found, name, path, digest in self._found:
+            if found == kind:
+                yield name, path, digest
+
+    def interest(self, log: str, about: str) -> Interest:
+        """What to look for in the entries of a log for the sake of these files and of what the bundle is about."""
+        names = frozenset(name for kind in ("decision", "evidence") for name, _, _ in self.of_kind(kind))
+        return Interest(log, names, frozenset(digest for *_, digest in self.of_kind("policy")), about)
+
+
 class Contents:
-    """The decisions, evidence, policies and reports of a bundle, ready to be held against its ledger.
+    """What is in a bundle, ready to be held against its ledger.
 
     Args:
         files: the bundle.
+        inventory: what is in it.
         subject: id of what the bundle is about; entries about it are the ones that must have a file.
-        lineage: the lineage log as read again.
+        lineage: the lineage log as read again, with the inventory's interest.
         trust: the decision keys.
     """
 
-    def __init__(self, files: Files, subject: str, lineage: Replay, trust: Trust) -> None:
+    def __init__(self, files: Files, inventory: Inventory, subject: str, lineage: Replay, trust: Trust) -> None:
         self._files = files
+        self._inventory = inventory
         self._subject = subject
         self._lineage = lineage
         self._trust = trust
-        self._digests = {name: Digest.of(files.read(name)) for name in files.sizes if KNOWN_FILE.fullmatch(name)}
 
     def checks(self, now: datetime) -> list[Check]:
         """Make all checks; ``now`` tells which decisions have expired."""
@@ -55,7 +84,7 @@ class Contents:
     def _decisions(self, now: datetime) -> list[Check]:
         entries = {(naming.subject, naming.attestation): naming for naming in self._namings(DECISION_ISSUED)}
         checks, count, expired = self._unaccompanied(DECISION_ISSUED, "decision", "decisions"), 0, 0
-        for name, path, digest in self._of_kind("decision"):
+        for name, path, digest in self._inventory.of_kind("decision"):
             naming = entries.get((name, digest.text))
             if naming is None:
                 checks.append(failed("decisions", f"{path} is not the file the ledger names for {name}"))
@@ -82,7 +111,7 @@ class Contents:
 
     def _inputs(self, path: str, decision: GateDecision) -> Iterator[Check]:
         """Ask for what the decision rests on: its evidence and its policy."""
-        present = set(self._digests.values())
+        present = self._inventory.digests
         for item in decision.evidence:
             if item.digest not in present:
                 yield missing("decisions", f"{path} rests on evidence that is not in the bundle: {item.uri}")
@@ -92,7 +121,7 @@ class Contents:
     def _evidence(self) -> list[Check]:
         entries = {(naming.subject, naming.digest) for naming in self._namings(EVIDENCE_DEPOSITED)}
         checks, count = self._unaccompanied(EVIDENCE_DEPOSITED, "evidence", "evidence"), 0
-        for name, path, digest in self._of_kind("evidence"):
+        for name, path, digest in self._inventory.of_kind("evidence"):
             count += 1
             if (name, digest) not in entries:
                 checks.append(failed("evidence", f"{path} is not the file the ledger names for {name}"))
@@ -100,7 +129,7 @@ class Contents:
 
     def _policies(self) -> list[Check]:
         entries = {naming.digest for naming in self._namings(POLICY_PUBLISHED)}
-        policies = list(self._of_kind("policy"))
+        policies = list(self._inventory.of_kind("policy"))
         return [
             failed("policies", f"{path} is not a policy that the ledger names")
             for _, path, digest in policies
@@ -124,15 +153,9 @@ class Contents:
     def _namings(self, event_type: str) -> list[Naming]:
         return self._lineage.namings.get(event_type, [])
 
-    def _of_kind(self, kind: str) -> Iterator[tuple[str, str, Digest]]:
-        for path, digest in self._digests.items():
-            match = KNOWN_FILE.fullmatch(path)
-            if match is not None and match[kind] is not None:
-                yield match[kind], path, digest
-
     def _unaccompanied(self, event_type: str, kind: str, check: str) -> list[Check]:
         """List what the ledger says about the bundle's subject that has no file in the bundle."""
-        present = {name for name, _, _ in self._of_kind(kind)}
+        present = {name for name, _, _ in self._inventory.of_kind(kind)}
         return [
             missing(check, f"the ledger names {naming.subject} in entry {naming.index}; it is not in the bundle")
             for naming in self._namings(event_type)

@@ -1,7 +1,7 @@
 """What is in an evidence bundle: the names of its files, and the signed manifest over them."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -14,10 +14,11 @@ from modelnotary.ledger.canonical import Json, canonical_bytes, parse_canonical
 from modelnotary.ledger.chain import Chain
 from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.digest import Digest
-from modelnotary.ledger.errors import CanonicalError, CheckpointError, DigestError, TextError
+from modelnotary.ledger.errors import CanonicalError, CheckpointError, DigestError, TextError, TileError
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.text import base64_bytes, base64_text
-from modelnotary.ledger.tiles import TILE_WIDTH, bundle_encode, tiles_of_level
+from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode, tiles_of_level
+from modelnotary.ledger.tree import perfect_root
 from modelnotary.manifest import FileEntry
 from modelnotary.times import format_time, parse_time
 from modelnotary.verify.errors import BundleError
@@ -28,7 +29,7 @@ MANIFEST_FORMAT = "modelnotary-bundle/v1"
 MANIFEST_PAYLOAD_TYPE = "application/vnd.modelnotary.bundle+json"
 KNOWN_FILE = re.compile(
     r"trust\.json|reports\.json"
-    r"|logs/[a-z0-9_-]+/(?:checkpoint|chain|tile/(?:entries|0)/[0-9x/]+(?:\.p/[0-9]+)?)"
+    r"|logs/[a-z0-9_-]+/(?:checkpoint|chain|tile/(?:entries|[0-7])/[0-9x/]+(?:\.p/[0-9]+)?)"
     r"|decisions/(?P<decision>[a-z]+_[0-9a-f]{32})\.dsse\.json"
     r"|evidence/(?P<evidence>[a-z]+_[0-9a-f]{32})\.json"
     r"|policies/(?P<policy>[A-Za-z0-9_-]+-v[0-9]+)\.yaml",
@@ -122,8 +123,24 @@ def manifest_sign(
     Returns:
         The DSSE envelope, signed with the decision key.
     """
-    entries = tuple(FileEntry(name, len(files[name]), Digest.of(files[name])) for name in sorted(files))
-    manifest = BundleManifest(created_at, subject, entries, tuple(logs))
+    entries = [FileEntry(name, len(files[name]), Digest.of(files[name])) for name in sorted(files)]
+    return manifest_seal(entries, subject=subject, logs=logs, created_at=created_at, private_key=private_key)
+
+
+def manifest_seal(
+    entries: Iterable[FileEntry],
+    *,
+    subject: BundleSubject,
+    logs: Iterable[Checkpoint],
+    created_at: datetime,
+    private_key: Ed25519PrivateKey,
+) -> bytes:
+    """Make the content of ``manifest.dsse.json`` for other files of a bundle, given in the order of their names.
+
+    Returns:
+        The DSSE envelope, signed with the decision key.
+    """
+    manifest = BundleManifest(created_at, subject, tuple(entries), tuple(logs))
     return envelope_sign(MANIFEST_PAYLOAD_TYPE, manifest.to_bytes(), private_key).to_bytes()
 
 
@@ -136,7 +153,7 @@ def log_files(origin: str, entries: Sequence[bytes], checkpoint: bytes) -> dict[
         checkpoint: the signed note.
 
     Returns:
-        File content by name: the checkpoint, the chain head, the entries, and the leaf hashes, by which a
+        File content by name: the checkpoint, the chain head, the entries, and the tiles of hashes, by which a
         verifier can name the exact entry that was changed.
     """
     folder = log_folder(origin)
@@ -144,11 +161,36 @@ def log_files(origin: str, entries: Sequence[bytes], checkpoint: bytes) -> dict[
     chain = Chain(origin)
     chain.extend(leaves)
     files = {f"{folder}/checkpoint": checkpoint, f"{folder}/chain": chain_file(chain.head)}
-    for level, encode, parts in ((None, bundle_encode, entries), (0, b"".join, leaves)):
-        for tile in tiles_of_level(level, len(entries)):
-            start = tile.index * TILE_WIDTH
-            files[f"{folder}/{tile.path}"] = encode(parts[start : start + tile.width])
-    return files
+    for tile in tiles_of_level(None, len(entries)):
+        start = tile.index * TILE_WIDTH
+        files[f"{folder}/{tile.path}"] = bundle_encode(entries[start : start + tile.width])
+    return files | {f"{folder}/{tile.path}": data for tile, data in hash_tiles(leaves)}
+
+
+def hash_tiles(leaves: Sequence[bytes]) -> Iterator[tuple[Tile, bytes]]:
+    """Make the tiles of hashes of a log: the leaves, the roots over 256 leaves each, and so on."""
+    row, level = leaves, 0
+    while row:
+        for start in range(0, len(row), TILE_WIDTH):
+            part = row[start : start + TILE_WIDTH]
+            yield Tile(level, start // TILE_WIDTH, len(part)), b"".join(part)
+        whole = range(TILE_WIDTH, len(row) + 1, TILE_WIDTH)
+        row, level = [perfect_root(row[end - TILE_WIDTH : end]) for end in whole], level + 1
+
+
+def is_log_tile(path: str, logs: Iterable[Checkpoint]) -> bool:
+    """Tell whether a path is that of a tile that one of these logs has.
+
+    The signed tree covers what is in it, so a manifest need not list it.
+    """
+    for log in logs:
+        prefix = f"{log_folder(log.origin)}/"
+        if path.startswith(prefix):
+            try:
+                return Tile.from_path(path.removeprefix(prefix)).is_of(log.size)
+            except TileError:
+                return False
+    return False
 
 
 def log_folder(origin: str) -> str:

@@ -1,136 +1,93 @@
-"""Reading a whole log again: every entry is hashed, the tree and the chain are rebuilt from nothing else."""
+"""One log of a bundle: steps 5 and 6 of the procedure in `bundle`."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from itertools import chain
 
-from modelnotary.ledger.chain import Chain
-from modelnotary.ledger.checkpoint import Checkpoint
-from modelnotary.ledger.digest import HASH_BYTES, Digest
-from modelnotary.ledger.errors import EventError, TileError
-from modelnotary.ledger.event import Event
-from modelnotary.ledger.merkle import EMPTY_ROOT, leaf_hash
-from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, tiles_of_level
-from modelnotary.ledger.tree import Frontier
+from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
+from modelnotary.ledger.errors import LedgerError
+from modelnotary.ledger.tiles import tiles_of_level
 from modelnotary.verify.archive import Files
-from modelnotary.verify.bundle_format import log_folder
-from modelnotary.verify.errors import VerifyError
-
-DECISION_ISSUED = "decision.issued"
-EVIDENCE_DEPOSITED = "evidence.deposited"
-POLICY_PUBLISHED = "policy.published"
-REPORT_ISSUED = "report.issued"
-_NAMING = frozenset({DECISION_ISSUED, EVIDENCE_DEPOSITED, POLICY_PUBLISHED, REPORT_ISSUED})
+from modelnotary.verify.bundle_format import chain_file, log_folder
+from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
+from modelnotary.verify.log_stretch import Interest
+from modelnotary.verify.result import Check, Outcome, failed, missing, passed
+from modelnotary.verify.trust import Trust
 
 
-class EntryError(VerifyError):
-    """A ledger entry is not what it should be.
-
-    Attributes:
-        index: position of the first entry found to be bad.
-    """
-
-    code = "entry-invalid"
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(reason)
-        self.index = index
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """A ledger entry that names a file of the bundle: where it stands, and what it says."""
-
-    index: int
-    subject: str
-    digest: Digest | None
-    attestation: str | None
-    model_version: str | None
-
-
-@dataclass(slots=True)
-class Replay:
-    """What a log turned out to be: its root, its chain head, its root when it was smaller, what it names.
-
-    ``kept_root`` is the root at the size that was asked for, if the log ever had it. ``namings`` are the
-    entries that name files, by event type.
-    """
-
-    root: bytes = EMPTY_ROOT
-    chain_head: bytes = b""
-    kept_root: bytes | None = None
-    namings: dict[str, list[Naming]] = field(default_factory=dict)
-
-
-def log_replay(files: Files, checkpoint: Checkpoint, kept_size: int | None) -> Replay:
-    """Read all entries of a log in a bundle, in memory for one tile of 256 entries.
+class LogExamination:
+    """Reads one log of a bundle again and says what holds.
 
     Args:
         files: the bundle.
-        checkpoint: what the log says it is; only origin and size are used here.
-        kept_size: a smaller size at which the root is wanted too.
-
-    Raises:
-        EntryError: an entry is not an event of this log, or not the one whose leaf hash is in the bundle.
-        BundleError: a file with entries is not there.
+        stated: what the manifest says the log is.
+        trust: the log's key.
+        kept: a checkpoint kept earlier, if it is of this log; what it covers need not be suspected.
     """
-    replay, frontier, chain = Replay(), Frontier(), Chain(checkpoint.origin)
-    name = checkpoint.origin.rpartition("/")[2]
-    for tile, entries in _tiles(files, checkpoint):
-        leaves = [leaf_hash(entry) for entry in entries]
-        _compare_leaves(files, checkpoint.origin, tile, leaves)
-        if kept_size is not None and frontier.size <= kept_size <= frontier.size + len(leaves):
-            before = Frontier(frontier.size, frontier.hashes)
-            before.extend(leaves[: kept_size - frontier.size])
-            replay.kept_root = before.root()
-        for offset, entry in enumerate(entries):
-            _note_event(replay, name, frontier.size + offset, entry)
-        chain.extend(leaves)
-        frontier.extend(leaves)
-    if kept_size == 0:
-        replay.kept_root = EMPTY_ROOT
-    replay.root, replay.chain_head = frontier.root(), chain.head
-    return replay
 
+    def __init__(self, files: Files, stated: Checkpoint, trust: Trust, kept: KeptCheckpoint | None) -> None:
+        self._files = files
+        self._stated = stated
+        self._trust = trust
+        self._kept = kept if kept is not None and kept.origin == stated.origin else None
+        self._folder = log_folder(stated.origin)
+        self._name = self._folder.removeprefix("logs/")
 
-def _tiles(files: Files, checkpoint: Checkpoint) -> Iterator[tuple[Tile, list[bytes]]]:
-    for tile in tiles_of_level(None, checkpoint.size):
-        path = f"{log_folder(checkpoint.origin)}/{tile.path}"
-        first = tile.index * TILE_WIDTH
+    def run(self, interest: Interest, progress: Progress) -> tuple[Sequence[Check], Replay | None]:
+        """Make all checks; the log as read again is None when it cannot be read.
+
+        Args:
+            interest: what to look for in the entries.
+            progress: told how far the reading is.
+        """
+        checks = [self._checkpoint()]
+        absent = self._first_absent()
+        if absent is not None:
+            return [*checks, missing(f"{self._name} entries", f"{absent} is not there")], None
+        size = None if self._kept is None else self._kept.checkpoint.size
         try:
-            yield tile, bundle_decode(files.read(path), tile.width)
-        except TileError as error:
-            raise EntryError(first, f"{path} is damaged: {error}") from error
+            replay = log_replay(self._files, self._stated, interest, kept_size=size, progress=progress)
+        except LogError as error:
+            span = (error.range.start, error.range.end)
+            return [*checks, failed(f"{self._name} {error.part}", str(error), span=span)], None
+        checks.append(passed(f"{self._name} entries", f"all {self._stated.size} read and hashed again"))
+        return [*checks, self._tree(replay), self._chain(replay)], replay
 
+    def _first_absent(self) -> str | None:
+        """Name a file that is not there. Stops at the first, however many entries the log claims to have."""
+        tiles = (f"{self._folder}/{tile.path}" for tile in tiles_of_level(None, self._stated.size))
+        return next((path for path in chain((f"{self._folder}/chain",), tiles) if path not in self._files.sizes), None)
 
-def _compare_leaves(files: Files, origin: str, tile: Tile, leaves: list[bytes]) -> None:
-    """Name the exact entry that is not the logged one, when the bundle carries the leaf hashes."""
-    path = f"{log_folder(origin)}/{Tile(0, tile.index, tile.width).path}"
-    if path not in files.sizes:
-        return
-    recorded = files.read(path)
-    for offset, leaf in enumerate(leaves):
-        if recorded[offset * HASH_BYTES : (offset + 1) * HASH_BYTES] != leaf:
-            index = tile.index * TILE_WIDTH + offset
-            raise EntryError(index, f"entry {index} is not the one whose hash stands in the log's tree")
+    def _checkpoint(self) -> Check:
+        check, path, stated = f"{self._name} checkpoint", f"{self._folder}/checkpoint", self._stated
+        verifier = self._trust.log_verifier(stated.origin)
+        if verifier is None:
+            return failed(check, f"the trust file has no key for the log {stated.origin}")
+        if path not in self._files.sizes:
+            return missing(check, f"{path} is not there")
+        try:
+            checkpoint = checkpoint_open(self._files.read(path), verifier)
+        except LedgerError as error:
+            return failed(check, str(error))
+        if (checkpoint.size, checkpoint.root) != (stated.size, stated.root):
+            return failed(check, "the signed checkpoint is not the one the manifest states")
+        return passed(check, f"signed by the log {stated.origin} at {stated.size} entries")
 
+    def _tree(self, replay: Replay) -> Check:
+        size = self._stated.size
+        if replay.root == self._stated.root:
+            return passed(f"{self._name} tree", "the entries lead to the signed root")
+        span = (self._agreed(replay), size)
+        return failed(f"{self._name} tree", f"the {size} entries do not lead to the root that was signed", span=span)
 
-def _note_event(replay: Replay, log: str, index: int, entry: bytes) -> None:
-    try:
-        event = Event.from_bytes(entry)
-    except EventError as error:
-        raise EntryError(index, f"entry {index} is not an event: {error}") from error
-    if event.log != log:
-        raise EntryError(index, f"entry {index} belongs to the log {event.log}, not to {log}")
-    if event.type in _NAMING:
-        naming = Naming(
-            index,
-            event.subject.id,
-            event.subject.digest,
-            _text(event.data.get("attestation_digest")),
-            _text(event.data.get("model_version")),
-        )
-        replay.namings.setdefault(event.type, []).append(naming)
+    def _agreed(self, replay: Replay) -> int:
+        """How many entries at the start of the log are the ones it had when the kept checkpoint was signed."""
+        if self._kept is None:
+            return 0
+        compared = self._kept.compare(self._stated.size, replay.kept_root, self._trust)
+        return self._kept.checkpoint.size if compared.outcome is Outcome.PASS else 0
 
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    def _chain(self, replay: Replay) -> Check:
+        if self._files.read(f"{self._folder}/chain") != chain_file(replay.chain_head):
+            return failed(f"{self._name} chain", "the entries do not lead to the chain head that is stated")
+        return passed(f"{self._name} chain", "the entries lead to the stated chain head")

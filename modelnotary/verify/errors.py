@@ -25,3 +25,9 @@ class InputError(VerifyError):
     """A path given to the verifier is missing or is nothing it can verify."""
 
     code = "nothing-to-verify"
+
+
+class WorkerError(VerifyError):
+    """The verification was cut short on this machine; it says nothing about the evidence."""
+
+    code = "verification-cut-short"

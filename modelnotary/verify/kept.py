@@ -70,5 +70,6 @@ class KeptCheckpoint:
                 _CHECK,
                 f"history was rewritten: at least one of the entries 0 to {counted - 1} is not the one the "
                 "log had when you kept your checkpoint",
+                span=(0, counted),
             )
         return passed(_CHECK, f"the first {counted} of {size} entries are the ones it had then")

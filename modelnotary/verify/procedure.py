@@ -9,9 +9,10 @@
 Every report says which trust file was relied on and whether it was pinned.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from modelnotary.ledger.digest import Digest
@@ -20,6 +21,7 @@ from modelnotary.verify.decision import verify_decision
 from modelnotary.verify.errors import InputError
 from modelnotary.verify.evidence_file import Kind, evidence_kind
 from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.log_replay import Progress, no_progress
 from modelnotary.verify.proof import verify_proof
 from modelnotary.verify.result import Check, ExitCode, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust, trust_discover
@@ -28,7 +30,11 @@ type Anchored = tuple[Trust, TrustAnchor]
 
 
 def verify_paths(
-    paths: Sequence[Path], *, trust_file: Path | None = None, checkpoint_file: Path | None = None
+    paths: Sequence[Path],
+    *,
+    trust_file: Path | None = None,
+    checkpoint_file: Path | None = None,
+    progress: Progress = no_progress,
 ) -> list[VerificationReport]:
     """Verify bundles, report PDFs, decisions and proofs.
 
@@ -36,12 +42,14 @@ def verify_paths(
         paths: what to verify.
         trust_file: the trust file the auditor pins.
         checkpoint_file: a checkpoint the auditor kept; needs a bundle among the paths.
+        progress: told how far the reading of each log is.
 
     Returns:
         One report for each path, in the order given.
 
     Raises:
-        VerifyError: a path, the trust file or the checkpoint cannot be read or is not what it has to be.
+        VerifyError: a path, the trust file or the checkpoint cannot be read or is not what it has to be, or this
+            machine could not finish.
     """
     kinds = {path: evidence_kind(path) for path in paths}  # 1
     pinned = None if trust_file is None else _anchored(trust_file, pinned=True)
@@ -50,7 +58,9 @@ def verify_paths(
         raise InputError("give the evidence to verify; a kept checkpoint is compared with an evidence bundle")
     now = datetime.now(UTC)
     bundles = {
-        path: _bundle(path, pinned or _beside(path), kept, now)  # 2
+        path: _bundle(
+            path, pinned or _beside(path), partial(bundle_examine, kept=kept, now=now, progress=progress)
+        )  # 2
         for path, kind in kinds.items()
         if kind is Kind.BUNDLE
     }
@@ -67,11 +77,13 @@ def verify_paths(
     return reports
 
 
-def _bundle(path: Path, anchored: Anchored | None, kept: KeptCheckpoint | None, now: datetime) -> BundleFindings:
+def _bundle(
+    path: Path, anchored: Anchored | None, examine: Callable[[Path, Trust | None], BundleFindings]
+) -> BundleFindings:
     if anchored is None:
-        return bundle_examine(path, None, kept=kept, now=now)
+        return examine(path, None)
     trust, anchor = anchored
-    findings = bundle_examine(path, trust, kept=kept, now=now)
+    findings = examine(path, trust)
     return replace(findings, report=replace(findings.report, anchor=anchor))
 
 

@@ -39,13 +39,20 @@ def _checks(data: bytes, trust: Trust) -> list[Check]:
         return [failed("checkpoint", f"the trust file has no key for the log {origin}")]
     if proof.extra is None:
         return [missing("entry", "the proof file does not carry the entry it is about")]
+    span = (proof.index, proof.index + 1)
     try:
         checkpoint = proof.verify(proof.extra, verifier)  # 2, 3
         event = Event.from_bytes(proof.extra)  # 4
     except LedgerError as error:
-        return [failed("proof", str(error), index=proof.index)]
+        return [failed("proof", str(error), span=span)]
     if not origin.endswith(f"/{event.log}"):
-        return [failed("entry", f"an entry of the log {event.log} cannot stand in {origin}", index=proof.index)]
+        return [
+            failed(
+                "entry",
+                f"an entry of the log {event.log} cannot stand in {origin}",
+                span=(proof.index, proof.index + 1),
+            )
+        ]
     words = f"{event.type}, {event.subject.kind} {event.subject.id}, {format_time(event.at)}"
     return [
         passed("checkpoint", f"signed by the log {origin} at {checkpoint.size} entries"),

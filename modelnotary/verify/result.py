@@ -28,18 +28,29 @@ class ExitCode(IntEnum):
 class Check:
     """One thing that was checked.
 
-    ``name`` is a short stable phrase, ``detail`` a sentence for people, and ``index`` the position of the
-    first bad ledger entry when that is what was found.
+    ``name`` is a short stable phrase and ``detail`` a sentence for people. ``span`` is the smallest range of ledger
+    entries, from its start up to, without, its end, that is known to hold the first bad one.
     """
 
     name: str
     outcome: Outcome
     detail: str
-    index: int | None = None
+    span: tuple[int, int] | None = None
+
+    @property
+    def index(self) -> int | None:
+        """The position of the first bad entry, when it is known exactly."""
+        return self.span[0] if self.span is not None and self.span[1] - self.span[0] == 1 else None
 
     def to_json(self) -> dict[str, Json]:
         """The check as a JSON object."""
-        return {"name": self.name, "outcome": self.outcome.value, "detail": self.detail, "index": self.index}
+        return {
+            "name": self.name,
+            "outcome": self.outcome.value,
+            "detail": self.detail,
+            "index": self.index,
+            "range": None if self.span is None else list(self.span),
+        }
 
 
 def passed(name: str, detail: str) -> Check:
@@ -47,9 +58,9 @@ def passed(name: str, detail: str) -> Check:
     return Check(name, Outcome.PASS, detail)
 
 
-def failed(name: str, detail: str, *, index: int | None = None) -> Check:
-    """A check that does not hold."""
-    return Check(name, Outcome.FAIL, detail, index)
+def failed(name: str, detail: str, *, span: tuple[int, int] | None = None) -> Check:
+    """A check that does not hold; ``span`` is where, if it is about entries of a log."""
+    return Check(name, Outcome.FAIL, detail, span)
 
 
 def missing(name: str, detail: str) -> Check:
