@@ -59,7 +59,8 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def _sample_bundle() -> ModuleType:
     """The bundle that the verifier's own tests use."""
-    spec = importlib.util.spec_from_file_location("docs_sample_bundle", CHECKOUT / "tests/modelnotary/sample_bundle.py")
+    (path,) = (CHECKOUT / "tests").rglob("sample_bundle.py")
+    spec = importlib.util.spec_from_file_location("docs_sample_bundle", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
