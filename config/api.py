@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -18,6 +19,7 @@ from modelnotary.errors import ModelNotaryError
 from modelnotary.formats import UnsafeFormatError
 from modelnotary.ids import new_id
 from modelnotary.ledger import errors as ledger
+from reports.errors import DocumentChangedError
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (governance.SeparationOfDutiesError, HTTPStatus.FORBIDDEN),
     (governance.HumanRequiredError, HTTPStatus.FORBIDDEN),
     (governance.ReauthenticationError, HTTPStatus.FORBIDDEN),
+    (DocumentChangedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (PolicyError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (governance.GovernanceError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnsafeFormatError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -81,8 +84,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return JsonResponse(body, status=HTTPStatus.BAD_REQUEST, content_type=PROBLEM_JSON)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
-    """Answer for an address that nothing serves."""
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for an address that nothing serves: a page to people in the admin, else a problem document."""
+    if request.path.startswith("/admin/"):
+        return page_not_found(request, exception)
     body = _problem(request, HTTPStatus.NOT_FOUND, "not-found", f"nothing is served at {request.path}")
     return JsonResponse(body, status=HTTPStatus.NOT_FOUND, content_type=PROBLEM_JSON)
 
