@@ -13,11 +13,14 @@ import psycopg
 from conftest import Database
 from psycopg import sql
 
-from audit.sequencing import LogRow, batch_sequence, logs_list
+from audit.sequencing import LogRow, batch_sequence, checkpoint_store, logs_list
 from config.embedded import CHECKOUT
 from config.supervisor import process_environment
 from modelnotary.ids import new_id
+from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.event import Actor, Event, Subject
+from modelnotary.ledger.note import NoteSigner
+from modelnotary.ledger.tree import Frontier
 
 ROLES = {
     "app": "DATABASE_URL",
@@ -26,8 +29,8 @@ ROLES = {
     "signer": "SIGNER_DATABASE_URL",
     "migrator": "MIGRATION_DATABASE_URL",
 }
-TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint")
-APPEND_ONLY = ("log", "body", "entry", "node", "checkpoint")
+TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor")
+APPEND_ONLY = ("log", "body", "entry", "node", "checkpoint", "anchor")
 
 
 def connect(database: Database, role: str, **options: Any) -> psycopg.Connection:
@@ -121,6 +124,17 @@ def triggers_off(connection: psycopg.Connection, *tables: str) -> Iterator[None]
             connection.execute(statement.format(sql.Identifier(table), sql.Identifier(trigger)))
 
 
+def head_sign(database: Database, signer: NoteSigner, *, log: str = "lineage") -> None:
+    """Sign a log's head without asking a signer process, and store the checkpoint."""
+    with connect(database, "sequencer") as connection:
+        row = log_named(connection, log)
+        size, root = connection.execute(
+            "SELECT size, root FROM ledger.head WHERE log_id = %s", (row.log_id,)
+        ).fetchall()[0]
+        note = checkpoint_sign(Checkpoint(row.origin, size, root), signer).decode()
+        checkpoint_store(connection, row, size=size, root=root, note=note)
+
+
 def history_rewrite(database: Database, *, index: int, entry: bytes, log: str = "lineage") -> None:
     """Attack: replace one entry and recompute everything above it, so that the database agrees with itself."""
     with connect(database, "superuser") as connection, triggers_off(connection, "body", "entry", "node", "head"):
@@ -130,22 +144,17 @@ def history_rewrite(database: Database, *, index: int, entry: bytes, log: str = 
             "WHERE e.body_id = body.id AND e.log_id = %s AND e.seq = %s",
             (entry, row.log_id, index),
         )
-        bodies = [
-            bytes(body)
-            for (body,) in connection.execute(
-                "SELECT b.bytes FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id "
-                "WHERE e.log_id = %s ORDER BY e.seq",
-                (row.log_id,),
-            )
-        ]
-        _tree_recompute(connection, row, bodies)
+        tree_recompute(connection, row)
 
 
-def _tree_recompute(connection: psycopg.Connection, log: LogRow, bodies: list[bytes]) -> None:
-    from modelnotary.ledger.tree import Frontier
-
+def tree_recompute(connection: psycopg.Connection, log: LogRow) -> None:
+    """Attack: make leaves, chain, stored subtrees and head fit the bytes as they are now."""
+    bodies = connection.execute(
+        "SELECT b.bytes FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id WHERE e.log_id = %s ORDER BY e.seq",
+        (log.log_id,),
+    ).fetchall()
     frontier = Frontier()
-    leaves = [hashlib.sha256(b"\x00" + body).digest() for body in bodies]
+    leaves = [hashlib.sha256(b"\x00" + body).digest() for (body,) in bodies]
     links = chain_links(log.origin, leaves)
     for node in frontier.extend(leaves):
         connection.execute(
@@ -158,8 +167,8 @@ def _tree_recompute(connection: psycopg.Connection, log: LogRow, bodies: list[by
             (leaf, link, log.log_id, seq),
         )
     connection.execute(
-        "UPDATE ledger.head SET root = %s, chain = %s, frontier = %s WHERE log_id = %s",
-        (frontier.root(), links[-1], frontier.hashes, log.log_id),
+        "UPDATE ledger.head SET size = %s, root = %s, chain = %s, frontier = %s WHERE log_id = %s",
+        (frontier.size, frontier.root(), links[-1], frontier.hashes, log.log_id),
     )
 
 

@@ -1,0 +1,289 @@
+"""Verifying the database against itself and against what was signed: every byte is hashed again, nothing is believed.
+
+The procedure, for each log, in one snapshot of the database:
+
+1. order: entries stand at 0, 1, 2, … up to the head's size.
+2. bodies: every entry has its body, and the body's bytes give the stored leaf hash.
+3. chain: the chain rebuilt from the bytes is the stored one, link by link.
+4. nodes: the stored subtree roots are exactly those that the bytes give.
+5. head: its size, root, chain link and frontier are what the bytes give.
+6. checkpoints: every stored checkpoint's root is that of the tree of its size.
+7. signatures: every stored note says what its row says, and the log's trusted key signed it.
+8. search columns: what can be searched of an event is what its bytes say.
+9. queue: every body has one place or waits for one, never both.
+
+and once for the database:
+
+10. guards: triggers, constraints, owners and rights are as the migrations made them.
+
+What it cannot see: a history that was rewritten as a whole together with its checkpoints by someone who holds the key,
+or cut short together with them. For that an auditor keeps a checkpoint, and the signer its memory.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count, pairwise
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from audit.errors import UnknownEntryError
+from audit.guards import guard_faults
+from audit.sequencing import LogRow, logs_list
+from modelnotary.errors import ModelNotaryError
+from modelnotary.ledger.chain import Chain
+from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
+from modelnotary.ledger.merkle import leaf_hash
+from modelnotary.ledger.note import NoteVerifier
+from modelnotary.ledger.tree import Frontier, Subtree
+from modelnotary.verify.result import Check, VerificationReport, failed, missing, passed
+from modelnotary.verify.trust import Trust
+
+type Progress = Callable[[str, int, int], None]
+"""Told the log's name, how many entries are done, and how many there are."""
+
+_ROWS_AT_ONCE = 16_384
+# What follows the object is the business of the leaf hash.
+_decode = json.JSONDecoder().raw_decode
+
+_ENTRIES = """
+SELECT e.seq, e.leaf, e.chain, b.bytes, b.event_id, b.event_type,
+       to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+       b.actor_id, b.actor_name, b.subject_kind, b.subject_id, b.subject_digest
+  FROM ledger.entry e LEFT JOIN ledger.body b ON b.id = e.body_id AND b.log_id = e.log_id
+ WHERE e.log_id = %s AND e.seq >= %s AND e.seq < %s ORDER BY e.seq
+"""
+_HEAD = "SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = %s"
+_NODES = "SELECT level, idx, hash FROM ledger.node WHERE log_id = %s"
+_CHECKPOINTS = "SELECT size, root, note FROM ledger.checkpoint WHERE log_id = %s ORDER BY size"
+_MISPLACED = {
+    "neither waits nor has a place": """
+        SELECT min(id) FROM ledger.body b WHERE log_id = %s
+           AND NOT EXISTS (SELECT FROM ledger.entry e WHERE e.body_id = b.id)
+           AND NOT EXISTS (SELECT FROM ledger.queue q WHERE q.id = b.id AND q.log_id = b.log_id)""",
+    "has two places": """
+        SELECT min(body_id) FROM (
+          SELECT body_id FROM ledger.entry WHERE log_id = %s GROUP BY body_id HAVING count(*) > 1) AS twice""",
+    "has a place and waits for another": """
+        SELECT min(q.id) FROM ledger.queue q JOIN ledger.entry e ON e.body_id = q.id WHERE q.log_id = %s""",
+    "waits but does not exist in this log": """
+        SELECT min(q.id) FROM ledger.queue q LEFT JOIN ledger.body b ON b.id = q.id AND b.log_id = q.log_id
+         WHERE q.log_id = %s AND b.id IS NULL""",
+}
+
+
+def ledger_verify(
+    connection: psycopg.Connection,
+    *,
+    trust: Trust | None,
+    logs: Sequence[str] = (),
+    progress: Progress = lambda _log, _done, _size: None,
+) -> VerificationReport:
+    """Verify logs by the procedure above; all of them unless some are named.
+
+    Args:
+        connection: Of a role that may read the whole ledger; outside a transaction, or in a repeatable-read one.
+        trust: The keys that must have signed; without it signatures are reported as missing evidence.
+        logs: Names of logs.
+        progress: Called after each stretch of entries.
+
+    Raises:
+        UnknownEntryError: No log has such a name.
+    """
+    with _snapshot(connection):
+        rows = {row.name: row for row in logs_list(connection)}
+        if unknown := set(logs) - rows.keys():
+            raise UnknownEntryError(f"no log {', '.join(sorted(unknown))}; the logs are {', '.join(sorted(rows))}")
+        chosen = [row for row in rows.values() if not logs or row.name in logs]
+        checks = [check for row in chosen for check in _log_checks(_LogVerification(connection, row, trust, progress))]
+        return VerificationReport("database", connection.info.dbname, (*checks, _guards_check(connection)))
+
+
+@contextmanager
+def _snapshot(connection: psycopg.Connection) -> Iterator[None]:
+    """One state of the database, however long the reading takes; the caller's, if it is in a transaction."""
+    has_own = connection.info.transaction_status is TransactionStatus.IDLE
+    with connection.transaction():
+        if has_own:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def _log_checks(verification: "_LogVerification") -> list[Check]:
+    try:
+        with verification.connection.transaction():
+            return verification.run()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        return [failed(f"{verification.log.name}: order", f"the ledger cannot be read: {error}")]
+
+
+def _guards_check(connection: psycopg.Connection) -> Check:
+    faults = guard_faults(connection)
+    if faults:
+        return failed("guards", "; ".join(faults))
+    return passed("guards", "triggers, constraints, owners and rights are as the migrations made them")
+
+
+class _LogVerification:
+    """Steps 1 to 9 for one log; each finding is the first of its step."""
+
+    def __init__(self, connection: psycopg.Connection, log: LogRow, trust: Trust | None, progress: Progress) -> None:
+        self.connection, self.log, self._progress = connection, log, progress
+        self._verifier = trust.log_verifier(log.origin) if trust else None
+        self._found: dict[str, tuple[str, tuple[int, int] | None]] = {}
+        self._agreed = 0
+        self._tree, self._chain = Frontier(), Chain(log.origin)
+
+    def run(self) -> list[Check]:
+        head = self.connection.execute(_HEAD, (self.log.log_id,)).fetchone()
+        size, root, link, frontier = head or (0, b"", b"", [])
+        self._nodes = {(level, index): value for level, index, value in self._rows(_NODES)}
+        self._roots = self._checkpoints_read()
+        self._walk(size)
+        if (self._tree.size, self._tree.root(), self._chain.head, self._tree.hashes) != (size, root, link, frontier):
+            self._bad("head", f"the stored head of size {size} is not that of the {self._tree.size} entries")
+        self._leftovers()
+        self._placed()
+        return self._checks()
+
+    def _rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        with self.connection.cursor(name="rows", binary=True) as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            cursor.execute(statement.encode(), (self.log.log_id,))
+            yield from cursor
+
+    def _bad(self, step: str, detail: str, first: int | None = None, end: int | None = None) -> None:
+        """Keep the first finding of a step, and the range of entries that it is about: one, unless an end is given."""
+        span = None if first is None else (first, first + 1 if end is None else end)
+        self._found.setdefault(step, (detail, span))
+
+    def _checkpoints_read(self) -> dict[int, bytes]:
+        roots = {}
+        for size, root, note in self._rows(_CHECKPOINTS):
+            roots[size] = root
+            if self._verifier and (fault := _note_fault(self._verifier, note, size, root)):
+                self._bad("signatures", f"the checkpoint of size {size}: {fault}")
+        return roots
+
+    def _walk(self, size: int) -> None:
+        """Read the entries up to the head's size, or to the first gap."""
+        for start in count(0, _ROWS_AT_ONCE):
+            end = min(start + _ROWS_AT_ONCE, size)
+            rows = self.connection.execute(_ENTRIES, (self.log.log_id, start, end), binary=True).fetchall()
+            whole = [row[0] for row in rows] == list(range(start, end))
+            if not whole:
+                rows = [row for row, expected in zip(rows, range(start, end), strict=False) if row[0] == expected]
+                gap = next((at for at, row in enumerate(rows, start) if row[0] != at), start + len(rows))
+                self._bad("order", f"there is no entry {gap}, but the head has size {size}", gap)
+                rows = rows[: gap - start]
+            self._stretch(start, rows)
+            self._progress(self.log.name, self._tree.size, size)
+            if not whole or end >= size:
+                break
+        beyond = self._one("SELECT min(seq) FROM ledger.entry WHERE log_id = %s AND seq >= %s", size)
+        if beyond is not None:
+            self._bad("order", f"there is an entry {beyond}, but the head has size {size}", beyond)
+
+    def _stretch(self, start: int, rows: list[tuple[Any, ...]]) -> None:
+        stored = [row[1] for row in rows]
+        leaves = [leaf if row[3] is None else leaf_hash(row[3]) for row, leaf in zip(rows, stored, strict=True)]
+        for index, row in enumerate(rows, start):
+            if row[3] is None:
+                self._bad("bodies", f"entry {index} has lost its body", index)
+            elif row[4:] != _searchable(row[3], self.log.name):
+                self._bad("search columns", f"the columns beside the bytes of entry {index} say something else", index)
+        self._same("bodies", start, leaves, stored, "the bytes of entry {} do not give its leaf hash")
+        links = self._chain.extend(leaves)
+        self._same("chain", start, links, [row[2] for row in rows], "the chain link of entry {} is not what it must be")
+        self._grow(start, leaves)
+
+    def _same(self, step: str, start: int, computed: list[bytes], stored: list[bytes], message: str) -> None:
+        if computed != stored:
+            pairs = enumerate(zip(computed, stored, strict=True), start)
+            index = next(index for index, (one, other) in pairs if one != other)
+            self._bad(step, message.format(index), index)
+
+    def _grow(self, start: int, leaves: list[bytes]) -> None:
+        """Extend the tree, stopping at each size that has a checkpoint."""
+        end = start + len(leaves)
+        stops = [size for size in self._roots if start < size < end]
+        for low, high in pairwise((start, *stops, end)):
+            for node in self._tree.extend(leaves[low - start : high - start]):
+                self._node(node)
+            if high in self._roots and self._roots[high] == self._tree.root():
+                self._agreed = high
+            elif high in self._roots:
+                detail = f"the checkpoint of size {high} has another root than the entries"
+                self._bad("checkpoints", detail, self._agreed, high)
+
+    def _node(self, node: Subtree) -> None:
+        if self._nodes.pop((node.level, node.index), None) != node.hash:
+            first, end = node.index << node.level, (node.index + 1) << node.level
+            self._bad("nodes", f"the stored root of the entries {first} to {end - 1} is missing or wrong", first, end)
+
+    def _leftovers(self) -> None:
+        size = self._tree.size
+        for level, index in self._nodes:
+            detail = f"there is a stored root of level {level}, index {index}, which no entries give"
+            self._bad("nodes", detail, index << level, (index + 1) << level)
+        if larger := [signed for signed in self._roots if signed > size]:
+            self._bad("checkpoints", f"a checkpoint covers {min(larger)} entries, but there are {size}", size)
+
+    def _placed(self) -> None:
+        for what, statement in _MISPLACED.items():
+            body = self._one(statement)
+            if body is not None:
+                self._bad("queue", f"the event with body {body} {what}")
+
+    def _one(self, statement: str, *parameters: object) -> int | None:
+        row = self.connection.execute(statement.encode(), (self.log.log_id, *parameters)).fetchone()
+        return row[0] if row else None
+
+    def _checks(self) -> list[Check]:
+        return [self._check(step, detail) for step, detail in self._good().items()]
+
+    def _check(self, step: str, detail: str) -> Check:
+        name = f"{self.log.name}: {step}"
+        if step in self._found:
+            fault, span = self._found[step]
+            return failed(name, fault, span=span)
+        if step == "signatures" and self._verifier is None:
+            return missing(name, f"no trusted key for {self.log.origin}; name a trust file")
+        if step == "signatures" and self._tree.size and not self._roots:
+            return missing(name, "nothing has been signed yet; do sequencer and signer run?")
+        return passed(name, detail)
+
+    def _good(self) -> Mapping[str, str]:
+        size, signed = self._tree.size, max(self._roots, default=0)
+        return {
+            "order": f"{size} entries without a gap",
+            "bodies": f"the bytes of {size} entries give their leaf hashes",
+            "chain": f"{size} links rebuilt from the bytes",
+            "nodes": "the stored subtree roots are those of the entries",
+            "head": "its size, root, link and frontier are those of the entries",
+            "checkpoints": f"{len(self._roots)} roots are those of the entries; the newest covers {signed} of {size}",
+            "signatures": f"{len(self._roots)} notes signed by the trusted key of {self.log.origin}",
+            "search columns": "what can be searched is what the bytes say",
+            "queue": "every event has one place or waits for one",
+        }
+
+
+def _searchable(body: bytes, log: str) -> tuple[str | None, ...] | None:
+    """What ledger.append reads out of an event of this log; nothing if the bytes are none."""
+    try:
+        event, _ = _decode(str(body, "utf-8"))
+        actor, subject = event["actor"], event["subject"]
+        names = (event["id"], event["type"], event["at"], actor["id"], actor["name"])
+        return (*names, subject["kind"], subject["id"], subject["digest"]) if event["log"] == log else None
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _note_fault(verifier: NoteVerifier, note: str, size: int, root: bytes) -> str | None:
+    try:
+        same = checkpoint_open(note.encode(), verifier) == Checkpoint(verifier.name, size, root)
+    except ModelNotaryError as error:
+        return str(error)
+    return None if same else "its note speaks of another tree than its row"
