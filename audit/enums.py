@@ -55,3 +55,12 @@ class AccessEvent(TextChoices):
     GATE_ASSERTED = "gate.asserted"
     PREDICTION_READ = "prediction.read"
     PHI_READ = "phi.read"
+
+
+class AnchorKind(TextChoices):
+    """Where checkpoints are published."""
+
+    FILE = "file", "Folder"
+    GIT = "git", "Git repository"
+    TIMESTAMP = "timestamp", "Timestamp authority"
+    WITNESS = "witness", "Witness"

@@ -37,3 +37,15 @@ class SigningRefusedError(AuditError):
     """The signer will not sign this head: it contradicts what it signed before."""
 
     code = "signing-refused"
+
+
+class AnchorAddressError(AuditError):
+    """An address in ANCHORS is not one of an anchor."""
+
+    code = "anchor-address-invalid"
+
+
+class AnchorError(AuditError):
+    """A checkpoint could not be published, or what lies outside contradicts it."""
+
+    code = "anchor-failed"

@@ -51,6 +51,26 @@ class Checkpoint(models.Model):
         return f"{self.origin} at {self.size}"
 
 
+class AnchorRecord(models.Model):
+    """A checkpoint that something outside the database holds (the view ledger.anchor_view)."""
+
+    id = models.TextField(primary_key=True)
+    log = models.TextField()
+    size = models.BigIntegerField()
+    kind = models.TextField()
+    location = models.TextField()
+    receipt = models.BinaryField()
+    at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = '"ledger"."anchor_view"'
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return f"{self.log} at {self.size}: {self.kind} {self.location}"
+
+
 class DataSubject(models.Model):
     """A person whose data was touched: a key of their own, wrapped by the key-encryption key.
 

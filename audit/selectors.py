@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from django.db import connections
 from django.db.models import QuerySet
 
+from audit.enums import AnchorKind
 from audit.errors import CorruptLogError, NotSequencedError, UnknownEntryError
-from audit.models import Checkpoint, Entry
+from audit.models import AnchorRecord, Checkpoint, Entry
 from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path
@@ -81,6 +82,17 @@ def checkpoint_latest(*, log: str) -> Checkpoint:
     if checkpoint is None:
         raise UnknownEntryError(f'no signed checkpoint for log "{log}"; the logs are lineage and access')
     return checkpoint
+
+
+def anchored_size(*, log: str, kind: AnchorKind, location: str) -> int:
+    """Give the largest size of a log that is anchored at a place; 0 for none."""
+    records = AnchorRecord.objects.filter(log=log, kind=kind.value, location=location)
+    return records.order_by("-size").values_list("size", flat=True).first() or 0
+
+
+def checkpoint_waiting(*, log: str, size: int) -> Checkpoint | None:
+    """Give the oldest checkpoint of a log that is larger than `size`."""
+    return Checkpoint.objects.filter(log=log, size__gt=size).order_by("size").first()
 
 
 def entry_proof(*, event_id: str) -> EntryProof:

@@ -1,10 +1,16 @@
 """Is the process alive, and can it do its work?"""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import OperationalError, ProgrammingError, connections
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from audit.anchoring import anchor_lags, anchors_configured
+from audit.errors import AnchorAddressError
+from audit.pulse import log_pulses, triggers_stand
 from config.celery import app
 
 
@@ -14,16 +20,56 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the database, the ledger and the broker can be reached, else 503 with what cannot."""
+    """Answer 200 when the database, the ledger and the broker can be reached, else 503 with what cannot.
+
+    A ledger whose guards do not stand is no ledger to write to. That a sequencer, a signer or an anchor is behind is
+    told, and is no reason to stop work: nothing that comes after an event may hold events up.
+    """
     checks = {"database": _database("default", "SELECT 1 FROM governance_user LIMIT 1"), "broker": _broker()}
-    checks["ledger"] = _database("auditor", "SELECT 1 FROM ledger.head LIMIT 1")
+    checks["ledger"] = _ledger()
     ready = all(value == "ok" for value in checks.values())
-    return JsonResponse({"status": "ready" if ready else "not ready", **checks}, status=200 if ready else 503)
+    body = {"status": "ready" if ready else "not ready", **checks, "logs": _logs(), "anchor_lag": _anchor_lag()}
+    return JsonResponse(body, status=200 if ready else 503)
 
 
 def trust(_request: HttpRequest) -> FileResponse:
     """Publish the keys that auditors pin."""
     return FileResponse((settings.NOTARY_HOME / "trust.json").open("rb"), content_type="application/json")
+
+
+def _ledger() -> str:
+    try:
+        return "ok" if triggers_stand() else "a guard of the ledger is missing; manage.py ledger_verify says which"
+    except (OperationalError, ProgrammingError) as error:
+        return str(error).splitlines()[0]
+
+
+def _logs() -> dict[str, dict[str, float]]:
+    """For how many seconds the oldest event of each log has waited for its place, and for a checkpoint."""
+    try:
+        pulses = log_pulses()
+    except (OperationalError, ProgrammingError):
+        return {}
+    return {
+        pulse.log: {"queue_age": round(pulse.queue_age, 1), "checkpoint_age": round(pulse.checkpoint_age, 1)}
+        for pulse in pulses
+    }
+
+
+def _anchor_lag() -> str:
+    """Tell where a checkpoint has waited for longer than ANCHOR_LAG_SECONDS.
+
+    Anyone may read this, so it names kinds of places and no addresses.
+    """
+    due = timezone.now() - timedelta(seconds=settings.ANCHOR_LAG_SECONDS)
+    try:
+        lags = anchor_lags(anchors=anchors_configured())
+    except AnchorAddressError:
+        return "ANCHORS holds something that is not the address of an anchor; manage.py anchor_now says what"
+    except (OperationalError, ProgrammingError) as error:
+        return str(error).splitlines()[0]
+    late = [lag for lag in lags if lag.since is not None and lag.since < due]
+    return "; ".join(f"{lag.log} is {lag.entries} entries ahead of a {lag.kind}" for lag in late) or "ok"
 
 
 def _database(alias: str, statement: str) -> str:

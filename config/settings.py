@@ -33,6 +33,7 @@ NOTARY_INSTANCE = env_str("NOTARY_INSTANCE")
 NOTARY_HOME = Path(env_str("NOTARY_HOME"))
 PUBLIC_URL = env_str("PUBLIC_URL")
 SIGNER_URL = env_str("SIGNER_URL")
+ANCHORS = env_list("ANCHORS", default=[])
 KEYS_DIR = NOTARY_HOME / "keys"
 
 # --- Secrets --------------------------------------------------------------------------------------------------------
@@ -201,12 +202,16 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
+    "audit.tasks.*": {"queue": "connectors"},
     "explain.tasks.*": {"queue": "compute"},
     "reports.tasks.*": {"queue": "reports"},
 }
 CELERY_BEAT_SCHEDULE = {
     "rescue stalled jobs": {"task": "governance.tasks.jobs_rescue", "schedule": 5.0},
+    # One that waited for a whole beat has been overtaken by the next.
+    "publish checkpoints": {"task": "audit.tasks.anchors_publish", "schedule": 60.0, "options": {"expires": 60}},
 }
+ANCHOR_LAG_SECONDS = env_int("ANCHOR_LAG_SECONDS", default=3600)
 JOB_HEARTBEAT_SECONDS = 2.0
 JOB_STALLED_AFTER_SECONDS = 15.0
 

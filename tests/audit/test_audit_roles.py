@@ -18,7 +18,7 @@ from ledger_driver import (
 )
 from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
-VIEWS = ("entry_view", "checkpoint_view")
+VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
 WRITES = (
     "INSERT INTO ledger.{} DEFAULT VALUES",
     "UPDATE ledger.{} SET log_id = 1",
@@ -74,6 +74,9 @@ def filled(database: Database) -> None:
             "INSERT INTO ledger.checkpoint (log_id, size, root, note) "
             "SELECT log_id, size, root, 'note' FROM ledger.head WHERE log_id = 1"
         )
+    with connect(database, "app") as connection:
+        connection.execute("SELECT ledger.anchor_record('lineage', 300, 'file', 'file:///srv', '')")
+    with connect(database, "auditor") as connection:
         assert all(counts(connection).values())
 
 

@@ -67,9 +67,9 @@ def test_only_the_sequencer_meets_the_signer() -> None:
     assert {name for name in SERVICES if "signing" in SERVICES[name]["networks"]} == {"sequencer", "signer"}
 
 
-def test_no_value_has_a_default_but_the_port() -> None:
+def test_no_value_has_a_default_but_the_port_and_where_checkpoints_are_published() -> None:
     text = (CHECKOUT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{(\w+):-", text)) == {"WEB_PORT"}
+    assert set(re.findall(r"\$\{(\w+):-", text)) == {"WEB_PORT", "ANCHORS"}
     assert set(re.findall(r"\$\{(\w+):\?", text)) == set(OPERATOR)
     assert re.findall(r"(?<!\$)\$(?!\{|\$)\w", text) == []
 
