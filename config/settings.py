@@ -187,6 +187,18 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "APPEND_COMPONENTS": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     "SECURITY": [{"token": []}],
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "governance.enums.Role",
+        "EvidenceTypeEnum": "governance.enums.EvidenceType",
+        "JobTypeEnum": "governance.enums.JobType",
+        "JobStateEnum": "governance.enums.JobState",
+        "DecisionStateEnum": "governance.enums.DecisionState",
+        "ApprovalStateEnum": "governance.enums.ApprovalState",
+        "LineageKindEnum": "governance.enums.LineageKind",
+        "LineageRoleEnum": "governance.enums.LineageRole",
+        "AssessmentKindEnum": "explain.api.serializers.ASSESSMENT_KINDS",
+        "DocumentKindEnum": "reports.enums.DocumentKind",
+    },
 }
 
 # --- Jobs -----------------------------------------------------------------------------------------------------------

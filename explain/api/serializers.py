@@ -3,10 +3,13 @@
 from rest_framework import serializers
 
 from governance.api.serializers import DigestField, StrictSerializer
+from governance.enums import JobType
+
+ASSESSMENT_KINDS = [(kind.value, kind.label) for kind in (JobType.EXPLANATION, JobType.BIAS)]
 
 
 class AssessmentInput(StrictSerializer):
-    kind = serializers.ChoiceField(choices=(("explanation", "Explanation"), ("bias", "Bias assessment")))
+    kind = serializers.ChoiceField(choices=ASSESSMENT_KINDS)
     model = DigestField(help_text="Digest of the model version.")
     dataset = DigestField(help_text="Digest of the data set version.")
     parameters = serializers.DictField(
