@@ -1,6 +1,5 @@
 """The documentation's examples do what it says of them: policies compile, programs run, requests fit the API."""
 
-import importlib.util
 import json
 import os
 import re
@@ -9,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # publishes no types
 import pytest
 from docs_pages import DOCS, fences, shell_script
 from report_samples import sample_report
+from sample_bundle import Sample
 
 from config.embedded import CHECKOUT
 from governance.policy.document import parse_policy
@@ -51,22 +50,10 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (report / "trust.json").write_bytes(sample.trust.to_bytes())
     (report / "report.json").write_bytes(twin)
     (report / "decision.dsse.json").write_text(json.loads(twin)["decisions"][0]["envelope"], encoding="utf-8")
-    files = _sample_bundle().Sample(fill=600).files()
+    files = Sample(fill=600).files()
     (bundle / "trust.json").write_bytes(files["trust.json"])
     archive_write(bundle / "bundle.zip", files)
     return {"fingerprint": report, "decision": report, "proof": report, "log": bundle}
-
-
-def _sample_bundle() -> ModuleType:
-    """The bundle that the verifier's own tests use."""
-    (path,) = (CHECKOUT / "tests").rglob("sample_bundle.py")
-    spec = importlib.util.spec_from_file_location("docs_sample_bundle", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 PROGRAMS = {
@@ -111,7 +98,7 @@ def test_programs_without_our_code_find_an_edited_file_forged(
 def test_the_program_for_logs_finds_a_bundle_with_one_edited_entry_forged(
     evidence: dict[str, Path], tmp_path: Path
 ) -> None:
-    files = _sample_bundle().Sample(fill=600).files()
+    files = Sample(fill=600).files()
     tile = "logs/lineage/tile/entries/001"
     forged = files | {tile: files[tile].replace(b'"n":300}', b'"n":301}', 1)}
     assert forged != files
