@@ -13,6 +13,7 @@ from audit.errors import CorruptLogError, NotSequencedError, UnknownEntryError
 from audit.models import AnchorRecord, Checkpoint, Entry
 from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
+from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode
 from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path
 
 _POLL_SECONDS = 0.1
@@ -173,6 +174,25 @@ def bodies_iterate(*, log: str, size: int) -> Iterator[bytes]:
     entries = Entry.objects.filter(log=log, seq__lt=size).order_by("seq").values_list("bytes", flat=True)
     for body in entries.iterator(chunk_size=2000):
         yield bytes(body)
+
+
+def tile_read(*, log: str, tile: Tile) -> bytes:
+    """Give a static file of a log: up to 256 entries as a bundle (at most 16 MiB), or up to 256 hashes of one level.
+
+    Raises:
+        UnknownEntryError: No such log, or the newest signed checkpoint does not cover all of the tile.
+        CorruptLogError: The database lacks a part of it.
+    """
+    first, level = tile.index * TILE_WIDTH, STORED_LEVELS * (tile.level or 0)
+    if (first + tile.width) << level > checkpoint_latest(log=log).size:
+        raise UnknownEntryError(f"no signed checkpoint of log {log} covers {tile.path}")
+    if tile.level is not None:
+        return b"".join(_stored_hashes(log, level, first, tile.width))
+    places = Entry.objects.filter(log=log, seq__gte=first, seq__lt=first + tile.width).order_by("seq")
+    entries = [bytes(entry) for entry in places.values_list("bytes", flat=True)]
+    if len(entries) != tile.width:
+        raise CorruptLogError(f"log {log} lacks an entry of {tile.path}")
+    return bundle_encode(entries)
 
 
 def chain_head(*, log: str, size: int) -> bytes:

@@ -30,6 +30,7 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (governance.UnknownRecordError, HTTPStatus.NOT_FOUND),
     (governance.UnknownArtifactError, HTTPStatus.NOT_FOUND),
     (UnknownEntryError, HTTPStatus.NOT_FOUND),
+    (ledger.TileError, HTTPStatus.NOT_FOUND),
     (NotSequencedError, HTTPStatus.CONFLICT),
     (governance.ConflictError, HTTPStatus.CONFLICT),
     (governance.GateDeniedError, HTTPStatus.CONFLICT),

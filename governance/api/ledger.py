@@ -3,17 +3,25 @@
 import base64
 from typing import ClassVar
 
+from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.enums import AccessEvent
-from audit.selectors import checkpoint_latest, consistency_proof, entry_proof
+from audit.selectors import checkpoint_latest, consistency_proof, entry_proof, tile_read
 from governance.api import serializers as s
 from governance.api.base import GovernedView, operation, parsed
 from governance.enums import Scope
 from governance.services.accesses import ForeignAccess, accesses_import
+from modelnotary.ledger.tiles import Tile
+
+_CHECKPOINT_SECONDS = 1
+_TILE_SECONDS = 365 * 24 * 3600
 
 
 class EntryProofView(GovernedView):
@@ -38,17 +46,59 @@ class EntryProofView(GovernedView):
         )
 
 
+class NoteRenderer(JSONRenderer):
+    """Lets a caller ask for the bare note; what is wrong is told in JSON all the same."""
+
+    media_type = "text/plain"
+
+
+class TileRenderer(JSONRenderer):
+    """Lets a caller ask for bytes; what is wrong is told in JSON all the same."""
+
+    media_type = "application/octet-stream"
+
+
 class CheckpointView(GovernedView):
     """The newest signed tree head."""
 
     scopes: ClassVar = {"GET": Scope.AUDIT_READ}
+    renderer_classes = (JSONRenderer, NoteRenderer)
 
     @operation(
-        "checkpoint_latest", "Read a log's newest signed checkpoint", gives={200: s.CheckpointOutput}, problems=(404,)
+        "checkpoint_latest",
+        "Read a log's newest signed checkpoint; as text/plain it is the bare note",
+        gives={(200, "application/json"): s.CheckpointOutput, (200, "text/plain"): OpenApiTypes.STR},
+        problems=(404,),
     )
-    def get(self, request: Request, log: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, log: str) -> HttpResponse:
         """Give the signed note."""
-        return Response(s.CheckpointOutput(checkpoint_latest(log=log)).data)
+        checkpoint = checkpoint_latest(log=log)
+        answer: HttpResponse = Response(s.CheckpointOutput(checkpoint).data)
+        if isinstance(request.accepted_renderer, NoteRenderer):
+            answer = HttpResponse(checkpoint.note, content_type="text/plain; charset=utf-8")
+        return _kept(answer, _CHECKPOINT_SECONDS)
+
+
+class TileView(GovernedView):
+    """A log as static files (C2SP tlog-tiles), as far as a signed checkpoint covers it."""
+
+    scopes: ClassVar = {"GET": Scope.AUDIT_READ}
+    renderer_classes = (JSONRenderer, TileRenderer)
+
+    @operation(
+        "tile_read",
+        "Read entries or hashes of a log as a static file, such as tile/0/000 or tile/entries/x001/234.p/12",
+        gives={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        problems=(404,),
+    )
+    def get(self, request: Request, log: str, tile: str) -> HttpResponse:  # noqa: ARG002
+        """Give the file, which never changes. That entries were read goes into the access log."""
+        wanted = Tile.from_path(tile)
+        content = tile_read(log=log, tile=wanted)
+        if wanted.level is None:
+            self.viewed("log_entries", f"{log}/{wanted.path}")
+        answer = HttpResponse(content, content_type="application/octet-stream")
+        return _kept(answer, _TILE_SECONDS, immutable=True)
 
 
 class ConsistencyView(GovernedView):
@@ -67,6 +117,13 @@ class ConsistencyView(GovernedView):
         """Give the path of RFC 6962 §2.1.2."""
         path = consistency_proof(log=log, **parsed(s.ConsistencyQuestion, request))
         return Response({"path": [base64.b64encode(value).decode() for value in path]})
+
+
+def _kept(answer: HttpResponse, seconds: int, **more: bool) -> HttpResponse:
+    """Let the caller alone keep an answer: it was given for a token."""
+    patch_cache_control(answer, private=True, max_age=seconds, **more)
+    patch_vary_headers(answer, ("Authorization",))
+    return answer
 
 
 class AccessRecordsView(GovernedView):

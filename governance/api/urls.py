@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-import governance.api.paths  # noqa: F401 - makes <name:...> known
+import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
 from governance.api import gate, jobs, ledger, registry
 
 urlpatterns = [
@@ -31,5 +31,6 @@ urlpatterns = [
     path("access-records", ledger.AccessRecordsView.as_view()),
     path("audit-events/<name:event_id>/proof", ledger.EntryProofView.as_view()),
     path("logs/<name:log>/checkpoint", ledger.CheckpointView.as_view()),
+    path("logs/<name:log>/<tile:tile>", ledger.TileView.as_view()),
     path("logs/<name:log>/consistency", ledger.ConsistencyView.as_view()),
 ]

@@ -43,6 +43,7 @@ def addresses() -> list[Address]:
                 path = str(pattern.pattern)
                 for name in pattern.pattern.converters:
                     path = path.replace(f"<name:{name}>", _PARTS.get(name, "none"))
+                    path = path.replace(f"<tile:{name}>", "tile/0/000")
                 found.append(Address(API + path, dict(view.scopes)))
     return found
 
@@ -115,6 +116,7 @@ def test_an_address_that_nothing_serves_is_not_found(everything: str, path: str)
         ("audit-events/evt_none/proof", "unknown-entry"),
         ("logs/mine/checkpoint", "unknown-entry"),
         ("logs/lineage/checkpoint", "unknown-entry"),
+        ("logs/lineage/tile/0/000", "unknown-entry"),
         (f"model-versions/{UNKNOWN}", "unknown-artifact"),
     ],
 )
