@@ -49,3 +49,9 @@ class AnchorError(AuditError):
     """A checkpoint could not be published, or what lies outside contradicts it."""
 
     code = "anchor-failed"
+
+
+class ExportError(AuditError):
+    """A log cannot be exported into this folder."""
+
+    code = "export-failed"

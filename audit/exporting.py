@@ -1,0 +1,130 @@
+"""A whole log as static files in a folder (C2SP tlog-tiles): what an auditor takes away, or a web server hands out.
+
+The folder holds ``checkpoint``, ``chain``, ``tile/…`` and the operator's ``trust.json``. Done again, it goes on where
+it stopped, or follows the log as it grew; full tiles never change and are not written again.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from audit.errors import ExportError
+from audit.models import Checkpoint
+from audit.selectors import chain_head, checkpoint_latest, tile_read
+from modelnotary.ledger.checkpoint import Checkpoint as SignedCheckpoint
+from modelnotary.ledger.digest import HASH_BYTES
+from modelnotary.ledger.errors import LedgerError, TileError
+from modelnotary.ledger.note import note_split
+from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, tiles_of_level
+from modelnotary.ledger.tree import STORED_LEVELS
+
+CHECKPOINT_FILE, CHAIN_FILE, TRUST_FILE = "checkpoint", "chain", "trust.json"
+
+type Progress = Callable[[int, int], None]
+"""``progress(done, total)``: told after each file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        log: `lineage` or `access`.
+        origin: The log's origin.
+        size: Entries in the folder.
+        written: Tiles written now.
+        kept: Tiles that were there already.
+    """
+
+    log: str
+    origin: str
+    size: int
+    written: int
+    kept: int
+
+
+def log_export(*, log: str, folder: Path, progress: Progress) -> Exported:
+    """Write a log, as far as its newest signed checkpoint covers it, into a folder.
+
+    In memory for one tile; the checkpoint is written last, so that a folder with one is whole.
+
+    Raises:
+        UnknownEntryError: No such log, or nothing is signed yet.
+        CorruptLogError: The database lacks a part of the log.
+        ExportError: The folder holds another log or a larger tree, or cannot be written.
+    """
+    checkpoint = checkpoint_latest(log=log)
+    try:
+        _require_continuation(folder / CHECKPOINT_FILE, checkpoint)
+        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        tiles = list(_tiles(checkpoint.size))
+        written = 0
+        for number, tile in enumerate(tiles, start=1):
+            if not _is_there(folder / tile.path, tile):
+                _write(folder / tile.path, tile_read(log=log, tile=tile))
+                written += 1
+            progress(number, len(tiles))
+        _partials_remove(folder, checkpoint.size)
+        _write(folder / CHAIN_FILE, f"{chain_head(log=log, size=checkpoint.size).hex()}\n".encode())
+        _write(folder / TRUST_FILE, (settings.NOTARY_HOME / "trust.json").read_bytes())
+        os.sync()
+        _write(folder / CHECKPOINT_FILE, checkpoint.note.encode())
+    except OSError as error:
+        raise ExportError(f"cannot export to {folder}: {error.filename or ''} {error.strerror}") from error
+    return Exported(log, checkpoint.origin, checkpoint.size, written, len(tiles) - written)
+
+
+def _tiles(size: int) -> Iterator[Tile]:
+    yield from tiles_of_level(None, size)
+    level = 0
+    while size >> STORED_LEVELS * level:
+        yield from tiles_of_level(level, size)
+        level += 1
+
+
+def _require_continuation(path: Path, checkpoint: Checkpoint) -> None:
+    if not path.is_file():
+        return
+    try:
+        there = SignedCheckpoint.from_text(note_split(path.read_bytes())[0])
+    except LedgerError as error:
+        raise ExportError(f"{path} is no checkpoint; give an empty folder: {error}") from error
+    if there.origin != checkpoint.origin or there.size > checkpoint.size:
+        raise ExportError(
+            f"{path} is of {there.origin} at {there.size} entries, which {checkpoint.origin} at {checkpoint.size} "
+            "does not continue; give an empty folder"
+        )
+
+
+def _is_there(path: Path, tile: Tile) -> bool:
+    """Whether a file is there and whole. That it holds what was signed is for the verifier to say."""
+    if not path.is_file():
+        return False
+    data = path.read_bytes()
+    if tile.level is not None:
+        return len(data) == tile.width * HASH_BYTES
+    try:
+        bundle_decode(data, tile.width)
+    except TileError:
+        return False
+    return True
+
+
+def _partials_remove(folder: Path, size: int) -> None:
+    """Remove the partial tiles of the smaller tree that was exported before."""
+    for path in [path for path in (folder / "tile").rglob("*.p/*") if path.is_file()]:
+        tile = Tile.from_path(path.relative_to(folder).as_posix())
+        if tile.width < TILE_WIDTH and not tile.is_of(size):
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.part")
+    fresh.write_bytes(data)
+    fresh.replace(path)
