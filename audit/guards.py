@@ -8,16 +8,14 @@ from collections.abc import Iterable
 
 import psycopg
 
-_TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor")
+_TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor", "change")
 _VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
+_APPEND_ONLY = ("log", "body", "entry", "node", "checkpoint", "anchor", "change")
 _OWNER = "mn_owner"
 
 # pg_trigger.tgtype: 1 per row, 2 before, 8 on delete, 16 on update, 32 on truncate.
 _TRIGGERS: dict[tuple[str, str], tuple[str, int]] = {
-    **{
-        (table, "append_only"): ("refuse_change", 27)
-        for table in ("log", "body", "entry", "node", "checkpoint", "anchor")
-    },
+    **{(table, "append_only"): ("refuse_change", 27) for table in _APPEND_ONLY},
     **{(table, "no_truncate"): ("refuse_change", 34) for table in _TABLES},
     ("head", "only_grows"): ("head_only_grows", 19),
     ("head", "no_delete"): ("refuse_change", 11),
@@ -25,6 +23,7 @@ _TRIGGERS: dict[tuple[str, str], tuple[str, int]] = {
 # SHA-256 of each function's source: a guard that was emptied still has its name.
 _FUNCTIONS = {
     "anchor_record": "748aaff52d9fa4dc8b01e454414778366006dda49f8dc300088faf707e428127",
+    "change_capture": "3b75f55b5cb28fbf6f5dd823135dee1738858c35301c8f7de608da07a68cc682",
     "append": "5072ff00780c9e331c94948d6780ab2b509aebc84c8576a8ba6db644ec557e82",
     "head_only_grows": "69d671d325b3e05670ec6cce3eef7766a8a3d7d8d31263bb55e99813767d9c43",
     "refuse_change": "96c9889e01321a7a89869b12a42df8fabf5d5989342609b545f8a978e97a08c9",
@@ -42,6 +41,7 @@ _UNIQUE = {
     ("head", "PRIMARY KEY (log_id)"),
     ("checkpoint", "PRIMARY KEY (log_id, size)"),
     ("anchor", "PRIMARY KEY (log_id, kind, location, size)"),
+    ("change", "PRIMARY KEY (id)"),
 }
 _RIGHTS = {
     ("append", "mn_app", "EXECUTE"),

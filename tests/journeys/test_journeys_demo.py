@@ -195,3 +195,16 @@ def test_without_a_server_nothing_is_allowed(played: Played) -> None:
 
 def server(played: Played) -> dict[str, str]:
     return {"MODELNOTARY_SERVER": played.environment["PUBLIC_URL"]}
+
+
+def test_every_change_that_the_demonstration_made_is_told_by_an_event(played: Played) -> None:
+    for command in ("ledger_reconcile", "ledger_verify"):
+        done = subprocess.run(
+            [sys.executable, "manage.py", command, "--json"],
+            cwd=CHECKOUT,
+            env=played.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
