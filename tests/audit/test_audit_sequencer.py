@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import psycopg
 import pytest
@@ -251,6 +253,46 @@ def test_a_damaged_log_stands_still_while_the_other_one_goes_on(
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
+
+
+class Impostor(BaseHTTPRequestHandler):
+    """Answers in the signer's place with something that is no checkpoint of the log asked for."""
+
+    answers: ClassVar = [
+        b"",
+        b"signed",
+        b"\xff\xfe",
+        b"other/lineage\n5\n" + b"A" * 43 + b"=\n\n\xe2\x80\x94 x AAAAAAAA\n",
+    ]
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answers[len(self.asked) % len(self.answers)])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_sequencer_keeps_nothing_that_is_no_checkpoint_of_its_log(database: Database, output: int) -> None:
+    for log in ("lineage", "access"):
+        events_append(database, 1, log=log)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Impostor)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    process = process_start(database, "sequencer", output, SIGNER_URL=address)
+    try:
+        assert wait_until(lambda: len(Impostor.asked) > len(Impostor.answers), seconds=60)
+        assert process.poll() is None
+        with connect(database, "auditor") as connection:
+            assert one(connection, "SELECT count(*) FROM ledger.checkpoint") == 0
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_sequencer_outlives_the_loss_of_its_connection(database: Database, output: int) -> None:
