@@ -181,7 +181,7 @@ def model_version_register(
     name_lock(f"governance.model_version {digest}")
     existing = ModelVersion.objects.filter(artifact=artifact).first()
     if existing:
-        return _same_or_conflict(existing, {"model_id": model.id})
+        return _same_or_conflict(existing, {"model_id": model.id, "parameters": parameters})
     kind = sniff(artifact_path(artifact))
     if not kind.is_accepted:
         accepted = ", ".join(item.value for item in ArtifactFormat if item.is_accepted)
@@ -254,7 +254,7 @@ def dataset_version_register(
     name_lock(f"governance.dataset_version {digest}")
     existing = DatasetVersion.objects.filter(artifact=artifact).first()
     if existing:
-        return _same_or_conflict(existing, {"dataset_id": dataset.id})
+        return _same_or_conflict(existing, {"dataset_id": dataset.id, "row_count": row_count, "columns": columns})
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     version = DatasetVersion.objects.create(
         dataset=dataset,

@@ -8,7 +8,7 @@ from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.errors import CheckpointError, LedgerError, NoteError
 from modelnotary.ledger.note import MAX_NOTE_BYTES, note_split
 from modelnotary.verify.errors import InputError
-from modelnotary.verify.result import Check, failed, passed
+from modelnotary.verify.result import Check, failed, missing, passed
 from modelnotary.verify.trust import Trust
 
 _CHECK = "kept checkpoint"
@@ -60,10 +60,10 @@ class KeptCheckpoint:
             return failed(_CHECK, f"the checkpoint you kept does not verify with the log's key: {error}")
         counted = self.checkpoint.size
         if root_then is None:
-            return failed(
+            return missing(
                 _CHECK,
-                f"the log had {counted} entries when you kept your checkpoint and has {size} here: it was "
-                "cut back, or this evidence is older than your checkpoint",
+                f"the log had {counted} entries when you kept your checkpoint and has {size} here: this evidence is "
+                "older than your checkpoint, or the log was cut back; ask for evidence of today",
             )
         if root_then != self.checkpoint.root:
             return failed(

@@ -11,10 +11,11 @@ from audit.enums import AccessEvent, LineageEvent, Log
 from audit.models import Checkpoint as SignedCheckpoint
 from audit.models import Entry, SealedValue
 from governance import models
-from governance.enums import DecisionState, EvidenceType, LineageKind, LineageRole, Vote
-from governance.selectors import decision_words, lineage_walk
+from governance.enums import EvidenceType, LineageKind, LineageRole, Vote
+from governance.selectors import gate_assert, lineage_walk
 from modelnotary.attest.dsse import Envelope
 from modelnotary.attest.statement import GateDecision
+from modelnotary.ledger.digest import Digest
 from modelnotary.times import format_time
 from reports import content as facts
 from reports.selectors.assessments import bias_facts, evidence_latest, explanation_facts, performance_facts
@@ -101,18 +102,10 @@ def _cover(frame: ReportFrame, citations: Citations) -> facts.Cover:
 
 
 def _summary(frame: ReportFrame, bias: models.Evidence | None, decisions: tuple[facts.Decision, ...]) -> facts.Summary:
-    standing = _decided(frame).last()
+    gate = gate_assert(digest=Digest.from_text(frame.version.digest), environment=frame.environment, at=frame.as_of)
+    verb = "allows" if gate.allowed else "does not allow"
+    answer = f"The gate {verb} this version in {frame.environment}: {gate.message}."
     verdicts = []
-    if standing is None:
-        answer = f"No decision has been made on this version for {frame.environment}; the gate does not allow it."
-    elif standing.state == DecisionState.PASSED:
-        until = f"{standing.expires_at:%Y-%m-%d}"
-        answer = (
-            f"The gate allows this version in {frame.environment} until {until}: every rule of the policy passed, "
-            "and the people it names have signed."
-        )
-    else:
-        answer = f"The gate does not allow this version in {frame.environment}: {decision_words(standing)}."
     if decisions:
         words = f"{len(decisions[-1].rules)} rules evaluated, decision {decisions[-1].state}"
         verdicts.append(facts.Verdict("Gate decision", _verdict_of(decisions[-1].state), words))

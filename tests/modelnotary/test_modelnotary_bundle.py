@@ -427,7 +427,6 @@ REWRITTEN = {
     "an entry edited": Sample(edit_entries=edited(1, b"Ada", b"Eve")),
     "two entries swapped": Sample(edit_entries=swapped(6, 7)),
     "an entry dropped": Sample(fill=6, edit_entries=lambda entries: entries[:7] + entries[8:]),
-    "the end cut off": Sample(edit_entries=lambda entries: entries[:7]),
 }
 
 
@@ -438,6 +437,14 @@ def test_a_history_rewritten_with_the_right_keys_is_told_only_by_a_kept_checkpoi
     report = examine(path, kept=sample.kept_checkpoint(Sample(), 9))
     assert [check.name for check in failures(report)] == ["kept checkpoint"]
     assert report.exit_code is ExitCode.TAMPERED
+
+
+def test_a_log_shorter_than_the_kept_checkpoint_is_incomplete_for_it_may_be_older_or_cut_back(tmp_path: Path) -> None:
+    path = written(tmp_path, Sample(edit_entries=lambda entries: entries[:7]).files())
+    assert failures(examine(path)) == []
+    report = examine(path, kept=sample.kept_checkpoint(Sample(), 9))
+    assert [check.name for check in failures(report)] == ["kept checkpoint"]
+    assert report.exit_code is ExitCode.INCOMPLETE
 
 
 def test_a_kept_checkpoint_that_the_trusted_key_did_not_sign_is_refused(bundle: Path) -> None:
