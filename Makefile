@@ -35,6 +35,10 @@ status: install ## Tell what runs
 test: install ## Run the tests
 	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
+.PHONY: attack
+attack: install ## Attack evidence in every way of the catalogue, look for false alarms on a million entries, print the table
+	@PYTHONPATH=.:tests $(PYTHON) tests/attacks/attack_run.py $(ARGS)
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(PYTHON) -m ruff check .

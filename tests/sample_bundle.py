@@ -60,8 +60,10 @@ KEYS = Keys()
 FORGER = Keys(key(11), key(12), key(13))
 
 
-def event(number: int, kind: str, subject: Subject, data: dict[str, Any], log: str = "lineage") -> bytes:
-    at = NOW - timedelta(hours=20) + timedelta(minutes=number)
+def event(
+    number: int, kind: str, subject: Subject, data: dict[str, Any], log: str = "lineage", *, at: datetime | None = None
+) -> bytes:
+    at = at or NOW - timedelta(hours=20) + timedelta(minutes=number)
     actor = Actor("person", f"usr_{1:032x}", "Ada Example")
     return Event(log, kind, f"evt_{number:032x}", at, actor, subject, data).to_bytes()
 
