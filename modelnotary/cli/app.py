@@ -61,7 +61,9 @@ def _modelnotary(
 def verify(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH", help="Evidence bundles (zip or folder), report PDFs, decisions, proofs."),
+        typer.Argument(
+            metavar="PATH", help="Evidence bundles (zip or folder), exported logs, report PDFs, decisions, proofs."
+        ),
     ],
     trust: Annotated[
         Path | None, typer.Option(help="The trust file to rely on, obtained from the operator beforehand.")

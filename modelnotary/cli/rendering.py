@@ -14,6 +14,7 @@ from modelnotary.verify.result import (
 _MARKS = {Outcome.PASS: "✓ holds  ", Outcome.FAIL: "✗ FAILS  ", Outcome.MISSING: "? MISSING"}
 _KINDS = {
     "bundle": "evidence bundle",
+    "log": "exported log",
     "report": "report",
     "decision": "signed decision",
     "proof": "proof of a ledger entry",

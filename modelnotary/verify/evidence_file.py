@@ -13,6 +13,7 @@ class Kind(StrEnum):
     """What can be verified."""
 
     BUNDLE = "bundle"
+    LOG = "log"
     REPORT = "report"
     DECISION = "decision"
     PROOF = "proof"
@@ -41,6 +42,8 @@ def evidence_kind(path: Path) -> Kind:
     if path.is_dir():
         if (path / MANIFEST_FILE).is_file() or (path / "logs").is_dir():
             return Kind.BUNDLE
+        if (path / "tile").is_dir():
+            return Kind.LOG
         raise InputError(f"{path} is a folder without {MANIFEST_FILE}, so it is no evidence bundle")
     kind = _BY_SUFFIX.get(path.suffix.lower())
     if not path.is_file():

@@ -1,10 +1,10 @@
 """Verifying everything an auditor was given, in one call.
 
 1. Tell what each path is. Read the pinned trust file and the kept checkpoint.
-2. Verify the bundles. Each uses the pinned trust file, else one found beside it, else its own.
+2. Verify the bundles and exported logs. Each uses the pinned trust file, else one found beside it, else its own.
 3. Verify the rest. Each uses the pinned trust file, else one found beside it, else that of a bundle in this
    call.
-4. Hold each report PDF against each bundle: its bytes must be those the bundle's ledger names for that report.
+4. Hold each report PDF against each of them: its bytes must be those the ledger in it names for that report.
 
 Every report says which trust file was relied on and whether it was pinned.
 """
@@ -21,12 +21,15 @@ from modelnotary.verify.decision import verify_decision
 from modelnotary.verify.errors import InputError
 from modelnotary.verify.evidence_file import Kind, evidence_kind
 from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.log_export import log_examine
 from modelnotary.verify.log_replay import Progress, no_progress
 from modelnotary.verify.proof import verify_proof
 from modelnotary.verify.result import Check, ExitCode, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust, trust_discover
 
 type Anchored = tuple[Trust, TrustAnchor]
+
+_EXAMINE = {Kind.BUNDLE: bundle_examine, Kind.LOG: log_examine}
 
 
 def verify_paths(
@@ -36,12 +39,12 @@ def verify_paths(
     checkpoint_file: Path | None = None,
     progress: Progress = no_progress,
 ) -> list[VerificationReport]:
-    """Verify bundles, report PDFs, decisions and proofs.
+    """Verify bundles, exported logs, report PDFs, decisions and proofs.
 
     Args:
         paths: what to verify.
         trust_file: the trust file the auditor pins.
-        checkpoint_file: a checkpoint the auditor kept; needs a bundle among the paths.
+        checkpoint_file: a checkpoint the auditor kept; needs a bundle or a log among the paths.
         progress: told how far the reading of each log is.
 
     Returns:
@@ -54,19 +57,19 @@ def verify_paths(
     kinds = {path: evidence_kind(path) for path in paths}  # 1
     pinned = None if trust_file is None else _anchored(trust_file, pinned=True)
     kept = None if checkpoint_file is None else KeptCheckpoint.from_file(checkpoint_file)
-    if not kinds or (kept is not None and Kind.BUNDLE not in kinds.values()):
-        raise InputError("give the evidence to verify; a kept checkpoint is compared with an evidence bundle")
+    if not kinds or (kept is not None and not _EXAMINE.keys() & kinds.values()):
+        raise InputError("give the evidence to verify; a kept checkpoint is compared with an evidence bundle or a log")
     now = datetime.now(UTC)
     bundles = {
         path: _bundle(
-            path, pinned or _beside(path), partial(bundle_examine, kept=kept, now=now, progress=progress)
+            path, pinned or _beside(path), partial(_EXAMINE[kind], kept=kept, now=now, progress=progress)
         )  # 2
         for path, kind in kinds.items()
-        if kind is Kind.BUNDLE
+        if kind in _EXAMINE
     }
     reports = []
     for path, kind in kinds.items():
-        if kind is Kind.BUNDLE:
+        if kind in _EXAMINE:
             reports.append(bundles[path].report)
             continue
         anchored = pinned or _beside(path) or _of_bundle(bundles.values())  # 3

@@ -19,6 +19,8 @@ from modelnotary.ledger.checkpoint import checkpoint_open
 from modelnotary.ledger.keys import key_load
 from modelnotary.ledger.note import NoteSigner
 from modelnotary.ledger.tiles import Tile, bundle_decode, tiles_of_level
+from modelnotary.verify.procedure import verify_paths
+from modelnotary.verify.result import ExitCode
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,8 @@ def test_a_log_is_exported_followed_and_taken_up_again(
     folder = tmp_path / "export"
     assert export(folder) == Exported("lineage", signer.name, 300, 5, 0)
     require_whole(folder, signer, 300)
+    [report] = verify_paths([folder])
+    assert (report.kind, report.exit_code) == ("log", ExitCode.VERIFIED), report.to_json()
     assert export(folder).kept == 5
 
     grow(database, signer, 300)
