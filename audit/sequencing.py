@@ -27,6 +27,7 @@ WITH drained AS (
   RETURNING id)
 SELECT b.id, b.bytes FROM drained JOIN ledger.body b USING (id) ORDER BY b.id
 """
+_LAST = "SELECT seq, chain FROM ledger.entry WHERE log_id = %s AND seq >= %s ORDER BY seq LIMIT 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def batch_sequence(connection: psycopg.Connection, log: LogRow, *, limit: int = 
     """Give up to `limit` waiting events their place; return how many, 0 too while another sequencer holds the log.
 
     Raises:
-        CorruptLogError: The stored subtrees do not fit each other or the stored root. Nothing is written.
+        CorruptLogError: The head does not fit its subtrees or the last entry. Nothing is written.
     """
     with connection.transaction():
         head = connection.execute(
@@ -76,6 +77,10 @@ def _extend(
         raise CorruptLogError(f"{log.origin}: the stored head of size {size} is damaged: {error}") from error
     if frontier.root() != root:
         raise CorruptLogError(f"{log.origin}: the stored subtrees of size {size} do not give the stored root")
+    # A root does not name its size: the same subtrees can belong to another one. The chain does.
+    last = connection.execute(_LAST, (log.log_id, size - 1)).fetchall()
+    if last != ([(size - 1, link)] if size else []):
+        raise CorruptLogError(f"{log.origin}: the head of size {size} does not stand on the last stored entry")
     leaves = [leaf_hash(body) for _, body in waiting]
     links = chain.extend(leaves)
     completed = frontier.extend(leaves)

@@ -54,7 +54,7 @@ def write(database: Database, seed: int, stop: threading.Event) -> list[Committe
         while not stop.is_set():
             began = time.monotonic()
             bodies = [event_append(connection, event_bytes(seed=seed)) for _ in range(chance.randint(1, 4))]
-            connection.execute("SELECT pg_sleep(%s)", (chance.choice((0.005, 0.01, 0.05, 0.1)),))
+            connection.execute("SELECT pg_sleep(%s)", (chance.choice((0.01, 0.05, 0.1, 0.2)),))
             if chance.random() < 1 / 3:
                 connection.rollback()
                 continue
@@ -68,15 +68,15 @@ def kill_and_restart(database: Database, log: int, stop: threading.Event) -> Non
     running = [process_start(database, "sequencer", log) for _ in range(2)]
     try:
         with connect(database, "superuser", autocommit=True) as connection:
+            assert wait_until(lambda: sessions(connection) == 2, seconds=90)
             for number in range(KILLS):
-                assert wait_until(lambda: sessions(connection) == 2, seconds=60)
                 size = head_size(connection)
-                assert wait_until(lambda size=size: head_size(connection) > size, seconds=60)  # type: ignore[misc]
+                assert wait_until(lambda size=size: head_size(connection) > size, seconds=90)  # type: ignore[misc]
                 running[number % 2].kill()
                 running[number % 2].wait()
                 running[number % 2] = process_start(database, "sequencer", log)
             stop.set()
-            assert wait_until(lambda: not one(connection, "SELECT count(*) FROM ledger.queue"), seconds=60)
+            assert wait_until(lambda: not one(connection, "SELECT count(*) FROM ledger.queue"), seconds=90)
     finally:
         stop.set()
         for process in running:
@@ -203,32 +203,44 @@ DAMAGE: dict[str, str] = {
     "no subtrees": "UPDATE ledger.head SET frontier = '{}' WHERE log_id = 1",
     "a subtree of another length": "UPDATE ledger.head SET frontier[1] = 'short' WHERE log_id = 1",
     "another root": "UPDATE ledger.head SET root = sha256('other') WHERE log_id = 1",
-    "another size": "UPDATE ledger.head SET size = size + 1 WHERE log_id = 1",
+    "a larger size": "UPDATE ledger.head SET size = size + 1 WHERE log_id = 1",
+    "a smaller size": "UPDATE ledger.head SET size = size - 1 WHERE log_id = 1",
+    "a size of as many subtrees": "UPDATE ledger.head SET size = size * 2 WHERE log_id = 1",
+    "another chain": "UPDATE ledger.head SET chain = sha256('other') WHERE log_id = 1",
+    "an entry taken from the end": "DELETE FROM ledger.entry WHERE log_id = 1 AND seq = %(last)s",
+    "an entry put at the end": (
+        "INSERT INTO ledger.entry SELECT 1, %(last)s + 1, max(id), sha256(''), sha256('') FROM ledger.queue"
+    ),
 }
 
 
 @pytest.fixture
 def damaged(database: Database, request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
-    """Damages the head of the lineage log, as only a superuser can, and repairs it afterwards."""
+    """Damages the head of the lineage log or its last entry, as only a superuser can, and repairs them afterwards."""
+    events_append(database, 1)
     sequence_all(database)
+    events_append(database, 5)
     with connect(database, "superuser", autocommit=True) as connection:
-        kept = connection.execute("SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = 1").fetchall()[0]
+        head = connection.execute("SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = 1").fetchall()[0]
+        last = head[0] - 1
+        entry = connection.execute("SELECT * FROM ledger.entry WHERE log_id = 1 AND seq = %s", (last,)).fetchall()[0]
 
         def damage(statement: str) -> None:
-            with triggers_off(connection, "head"):
-                connection.execute(statement.encode())
+            with triggers_off(connection, "head", "entry"):
+                assert connection.execute(statement.encode(), {"last": last}).rowcount == 1
 
         yield damage
-        with triggers_off(connection, "head"):
+        with triggers_off(connection, "head", "entry"):
             connection.execute(
-                "UPDATE ledger.head SET size = %s, root = %s, chain = %s, frontier = %s WHERE log_id = 1", kept
+                "UPDATE ledger.head SET size = %s, root = %s, chain = %s, frontier = %s WHERE log_id = 1", head
             )
-    assert sequence_all(database) > 0
+            connection.execute("DELETE FROM ledger.entry WHERE log_id = 1 AND seq >= %s", (last,))
+            connection.execute("INSERT INTO ledger.entry VALUES (%s, %s, %s, %s, %s)", entry)
+    assert sequence_all(database) == 5
 
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_a_damaged_head_is_not_built_upon(database: Database, damaged: Callable[[str], None], what: str) -> None:
-    events_append(database, 5)
     damaged(DAMAGE[what])
     with connect(database, "sequencer", autocommit=True) as connection:
         before = counts(connection)
@@ -241,7 +253,6 @@ def test_a_damaged_log_stands_still_while_the_other_one_goes_on(
     database: Database, damaged: Callable[[str], None], output: int
 ) -> None:
     damaged(DAMAGE["no subtrees"])
-    events_append(database, 5)
     events_append(database, 5, log="access")
     process = process_start(database, "sequencer", output)
     try:
