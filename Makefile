@@ -9,7 +9,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: ## Set up .venv with the locked libraries (happens once; other commands do it themselves)
@@ -38,6 +38,10 @@ test: install ## Run the tests
 .PHONY: attack
 attack: install ## Attack evidence in every way of the catalogue, look for false alarms on a million entries, print the table
 	@PYTHONPATH=.:tests $(PYTHON) tests/attacks/attack_run.py $(ARGS)
+
+.PHONY: bench-ledger
+bench-ledger: install ## Measure the ledger against the alternatives, print the table, write var/bench/ledger.json
+	@PYTHONPATH=.:tests $(PYTHON) benchmarks/ledger.py $(ARGS)
 
 .PHONY: lint
 lint: install ## Check style and formatting

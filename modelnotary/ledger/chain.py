@@ -40,10 +40,9 @@ class Chain:
 
     def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
         """Add 32-byte leaf hashes in order; return the new link of each."""
-        links = []
         prefix, head, pack = self._prefix, self.head, _LINK.pack
-        for index, leaf in enumerate(leaves, self.size):
-            head = sha256(pack(prefix, index, head, leaf)).digest()
-            links.append(head)
+        links = [
+            head := sha256(pack(prefix, index, head, leaf)).digest() for index, leaf in enumerate(leaves, self.size)
+        ]
         self.size, self.head = self.size + len(links), head
         return links

@@ -112,8 +112,8 @@ def perfect_root(leaves: Sequence[bytes]) -> bytes:
         raise TreeError(f"{len(leaves)} leaves do not make a perfect tree")
     row = leaves
     while len(row) > 1:
-        pairs = zip(row[::2], row[1::2], strict=True)
-        row = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        each = iter(row)
+        row = [sha256(b"\x01" + left + right).digest() for left, right in zip(each, each, strict=True)]
     return row[0]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from modelnotary.ledger.digest import HASH_BYTES, Digest
 from modelnotary.ledger.errors import EventError, TileError
 from modelnotary.ledger.event import Event
-from modelnotary.ledger.merkle import leaf_hash
+from modelnotary.ledger.merkle import leaf_hash, leaf_hashes
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, bundle_prefix
 from modelnotary.ledger.tree import perfect_root
 from modelnotary.verify.archive import FileSlice
@@ -119,7 +119,7 @@ def _hashed(tile: Tile, data: bytes, recorded: bytes | None) -> tuple[list[bytes
         entries = bundle_decode(data, tile.width)
     except TileError as error:
         return _first_bad(tile, bundle_prefix(data, tile.width), recorded, f"{tile.path} is damaged: {error}")
-    hashes = [leaf_hash(entry) for entry in entries]
+    hashes = leaf_hashes(entries)
     if recorded is not None and b"".join(hashes) != recorded:
         return _first_bad(tile, entries, recorded, f"{Tile(0, tile.index, tile.width).path} is damaged")
     return entries, hashes
