@@ -26,7 +26,7 @@ from config.stack import Stack
 
 TESTS = Path(__file__).parent
 # These start faster without Django, and prove that what they test does not need it.
-DJANGO_FREE = ("architecture", "config", "examples", "explain", "modelnotary", "reports")
+DJANGO_FREE = ("architecture", "config", "examples", "explain", "modelnotary", "outside", "reports")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
