@@ -241,6 +241,20 @@ def test_what_no_column_can_hold_is_refused_in_free_fields_too(
     assert not unchanged()
 
 
+def test_particulars_too_long_for_the_ledger_are_refused_with_the_whole_registration(
+    case: factories.Case, pipeline: Api, database: Database
+) -> None:
+    content = factories.model_bytes()
+    require(pipeline.put(f"artifacts/{Digest.of(content)}", content), 201)
+    before = snapshot(database)
+    path = f"models/{case.version.model.slug}/versions"
+    body = {"digest": Digest.of(content).text, "parameters": {"notes": "n" * 70_000}}
+    problem = require_problem(pipeline.post(path, body), 422, "event-malformed")
+    assert "store the content elsewhere" in problem["detail"]
+    assert not changes(before, snapshot(database))
+    require(pipeline.post(path, body | {"parameters": {"notes": "n" * 60_000}}), 201)
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"])
 def test_a_body_of_another_type_is_refused(pipeline: Api, unchanged: Callable[[], frozenset[str]], kind: str) -> None:
     right = SYSTEM + b'"jurisdiction":"US","contains_phi":false}'

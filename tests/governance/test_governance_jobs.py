@@ -4,7 +4,9 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -288,6 +290,37 @@ def test_each_kind_of_work_goes_to_its_queue_and_its_task_exists(
     app.loader.import_default_modules()
     assert named == job.id
     assert task in app.tasks
+
+
+REMIND = """
+import sys
+import django
+django.setup()
+import config.celery
+from governance.models import Job
+from governance.tasks import job_remind
+job_remind(Job.objects.get(pk=sys.argv[1]))
+"""
+
+
+def test_a_reminder_that_a_dead_broker_did_not_take_is_sent_later(
+    database: Database, broker: redis.Redis, job: Job
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+    environment = os.environ | database.environment | {"BROKER_URL": nobody}
+    done = subprocess.run(
+        [sys.executable, "-c", REMIND, job.id],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"broker not reached; {job.id} will be picked up later" in done.stderr
+    jobs_rescue()
+    assert job.id in {named for _, named in reminders(broker)}
 
 
 # --- Over the API ---------------------------------------------------------------------------------------------------
