@@ -10,7 +10,7 @@ import re
 import stat
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +88,29 @@ def archive_write(path: Path, files: Mapping[str, bytes]) -> None:
         OSError: the file cannot be written.
     """
     members = [_Member(name, len(files[name]), zlib.crc32(files[name])) for name in sorted(files)]
+    _write(path, members, files.__getitem__)
+
+
+def archive_pack(path: Path, folder: Path) -> None:
+    """Write the canonical zip of the files of a folder, in memory for one file at a time.
+
+    Raises:
+        BundleError: a name or size does not fit a canonical archive, or the folder holds a link.
+        OSError: a file cannot be read or written.
+    """
+    files = _Folder(folder)
+    members = [_Member(name, files.sizes[name], zlib.crc32(files.read(name))) for name in sorted(files.sizes)]
+    _write(path, members, files.read)
+
+
+def _write(path: Path, members: "list[_Member]", read: Callable[[str], bytes]) -> None:
     _require_fitting(members)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
             for member in members:
                 file.write(member.header)
-                file.write(files[member.name])
+                file.write(read(member.name))
             file.write(_directory(members))
             file.flush()
             os.fsync(file.fileno())

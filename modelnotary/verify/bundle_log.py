@@ -1,11 +1,10 @@
 """One log of a bundle: steps 5 and 6 of the procedure in `bundle`."""
 
 from collections.abc import Sequence
-from itertools import chain
 
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.errors import LedgerError
-from modelnotary.ledger.tiles import tiles_of_level
+from modelnotary.ledger.tiles import TILE_WIDTH, tiles_of_level
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import chain_file, log_folder
 from modelnotary.verify.kept import KeptCheckpoint
@@ -41,9 +40,9 @@ class LogExamination:
             progress: told how far the reading is.
         """
         checks = [self._checkpoint()]
-        absent = self._first_absent()
+        absent = self._absent()
         if absent is not None:
-            return [*checks, missing(f"{self._name} entries", f"{absent} is not there")], None
+            return [*checks, absent], None
         size = None if self._kept is None else self._kept.checkpoint.size
         try:
             replay = log_replay(self._files, self._stated, interest, kept_size=size, progress=progress)
@@ -53,10 +52,16 @@ class LogExamination:
         checks.append(passed(f"{self._name} entries", f"all {self._stated.size} read and hashed again"))
         return [*checks, self._tree(replay), self._chain(replay)], replay
 
-    def _first_absent(self) -> str | None:
+    def _absent(self) -> Check | None:
         """Name a file that is not there. Stops at the first, however many entries the log claims to have."""
-        tiles = (f"{self._folder}/{tile.path}" for tile in tiles_of_level(None, self._stated.size))
-        return next((path for path in chain((f"{self._folder}/chain",), tiles) if path not in self._files.sizes), None)
+        if f"{self._folder}/chain" not in self._files.sizes:
+            return missing(f"{self._name} entries", f"{self._folder}/chain is not there")
+        for tile in tiles_of_level(None, self._stated.size):
+            if f"{self._folder}/{tile.path}" not in self._files.sizes:
+                start = tile.index * TILE_WIDTH
+                span = (start, start + tile.width)
+                return missing(f"{self._name} entries", f"{self._folder}/{tile.path} is not there", span=span)
+        return None
 
     def _checkpoint(self) -> Check:
         check, path, stated = f"{self._name} checkpoint", f"{self._folder}/checkpoint", self._stated

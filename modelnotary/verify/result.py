@@ -63,9 +63,9 @@ def failed(name: str, detail: str, *, span: tuple[int, int] | None = None) -> Ch
     return Check(name, Outcome.FAIL, detail, span)
 
 
-def missing(name: str, detail: str) -> Check:
-    """A check that cannot be made because something is not there."""
-    return Check(name, Outcome.MISSING, detail)
+def missing(name: str, detail: str, *, span: tuple[int, int] | None = None) -> Check:
+    """A check that cannot be made because something is not there; ``span`` is where, if it is entries of a log."""
+    return Check(name, Outcome.MISSING, detail, span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,13 @@ def duplicate(export: Export) -> Finding:
 
 def truncate(export: Export) -> Finding:
     export.forge(lambda entries: entries[:-5], "tile", "chain")
-    return Finding("lineage entries")
+    return Finding("lineage entries", (export.size // TILE_WIDTH * TILE_WIDTH, export.size))
+
+
+def tile_removed(export: Export) -> Finding:
+    del export.files[tile_of("entries", export.at, export.size)]
+    start = export.at // TILE_WIDTH * TILE_WIDTH
+    return Finding("lineage entries", (start, start + TILE_WIDTH))
 
 
 def entry_and_leaf(export: Export) -> Finding:
@@ -356,6 +362,7 @@ ATTACKS: tuple[Attack[Export], ...] = (
     Attack("two entries swapped", HAND, swap),
     Attack("an entry repeated", HAND, duplicate),
     Attack("the newest entries cut off", HAND, truncate),
+    Attack("256 entries taken out of the middle", HAND, tile_removed),
     Attack("an entry edited and its leaf hash too", HAND, entry_and_leaf),
     Attack("an entry edited and its leaf hashes taken away", HAND, hash_tiles_removed),
     Attack("an entry edited, all hashes and the chain recomputed", HAND, whole_tree),

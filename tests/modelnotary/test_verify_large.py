@@ -19,7 +19,7 @@ from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.tiles import bundle_encode
 from modelnotary.ledger.tree import tree_root
 from modelnotary.verify import procedure
-from modelnotary.verify.archive import files_open
+from modelnotary.verify.archive import archive_pack, archive_write, files_open
 from modelnotary.verify.bundle import verify_bundle
 from modelnotary.verify.bundle_folder import LogWriter, folder_seal
 from modelnotary.verify.errors import BundleError, WorkerError
@@ -239,6 +239,22 @@ def test_a_tile_that_the_log_cannot_have_is_not_let_in(name: str, export: Path) 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"anything")
     assert [check.name for check in failures(export)] == ["files"]
+
+
+def test_a_folder_packs_into_the_archive_of_its_files(export: Path, tmp_path: Path) -> None:
+    sealed(export)
+    packed, written = tmp_path / "packed.zip", tmp_path / "written.zip"
+    archive_pack(packed, export)
+    archive_write(
+        written,
+        {path.relative_to(export).as_posix(): path.read_bytes() for path in export.rglob("*") if path.is_file()},
+    )
+    assert packed.read_bytes() == written.read_bytes()
+    assert failures(packed) == []
+    (export / "trust.json").unlink()
+    (export / "trust.json").symlink_to(written)
+    with pytest.raises(BundleError):
+        archive_pack(packed, export)
 
 
 def test_a_file_without_a_place_is_not_sealed_in(export: Path) -> None:
