@@ -71,6 +71,9 @@ def verify(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint kept earlier; a bundle must continue it.")
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A witness policy (C2SP tlog-policy) that the checkpoints must meet.")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002 -- a flag
 ) -> None:
     """Verify evidence offline.
@@ -86,7 +89,9 @@ def verify(
 
     try:
         with Progress(sys.stderr) as progress:
-            reports = verify_paths(paths, trust_file=trust, checkpoint_file=checkpoint, progress=progress.tell)
+            reports = verify_paths(
+                paths, trust_file=trust, checkpoint_file=checkpoint, policy_file=policy, progress=progress.tell
+            )
     except VerifyError as error:
         typer.echo(f"modelnotary verify: {error}", err=True)
         raise typer.Exit(USAGE_EXIT) from error

@@ -159,7 +159,7 @@ class WitnessPolicy:
 
         Args:
             data: the note.
-            log: the log's key, when it is known from elsewhere; the logs of the policy then do not count.
+            log: the log's key as known from elsewhere; used only if the policy names no logs of its own.
 
         Raises:
             QuorumError: no accepted log signed it, or too few witnesses did.
@@ -168,7 +168,7 @@ class WitnessPolicy:
         """
         text, signatures = note_split(data)
         checkpoint = Checkpoint.from_text(text)
-        accepted = [log] if log is not None else [item.key for item in self.logs]
+        accepted = [item.key for item in self.logs] or ([] if log is None else [log])
         keys = [key for key in accepted if key.name == checkpoint.origin]
         if not keys:
             raise QuorumError(f"the policy does not accept the log {checkpoint.origin}")

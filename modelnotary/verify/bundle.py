@@ -7,7 +7,8 @@ The procedure of `bundle_examine`, numbered as in the code:
 3.  Open the manifest: signed by a decision key of the trust file that was in force when it was made.
 4.  Compare the files with the manifest: each is there with its size and SHA-256, and there is no other but tiles
     of the logs, which step 6 covers.
-5.  For each log, open the checkpoint: signed by the log's own key, and the one the manifest states.
+5.  For each log, open the checkpoint: signed by the log's own key, by as many witnesses as the auditor's policy
+    asks for, and the one the manifest states.
 6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare every
     hash with the tiles of hashes, the root with the checkpoint and the chain head with the one stated.
 7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
@@ -27,6 +28,7 @@ from pathlib import Path
 from modelnotary.attest.dsse import Envelope, envelope_verify
 from modelnotary.attest.errors import AttestError
 from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files, archive_write, files_open
 from modelnotary.verify.bundle_contents import Contents, Inventory, reports_named
 from modelnotary.verify.bundle_format import (
@@ -84,6 +86,7 @@ def bundle_examine(
     *,
     kept: KeptCheckpoint | None,
     now: datetime,
+    policy: WitnessPolicy | None = None,
     progress: Progress = no_progress,
 ) -> BundleFindings:
     """Verify an evidence bundle by the procedure at the top of this module.
@@ -93,6 +96,7 @@ def bundle_examine(
         trust: the keys to rely on; None to use, unpinned, those in the bundle.
         kept: a checkpoint the auditor kept earlier.
         now: the present, aware, to tell which decisions have expired.
+        policy: which witnesses must have signed the checkpoints; None if none must.
         progress: told how far the reading of each log is.
 
     Returns:
@@ -101,7 +105,7 @@ def bundle_examine(
     Raises:
         WorkerError: this machine could not finish; that says nothing about the bundle.
     """
-    examination = _Examination(kept, now, progress)
+    examination = _Examination(kept, policy, now, progress)
     try:
         with files_open(path) as files:
             examination.run(files, trust, path)
@@ -112,12 +116,15 @@ def bundle_examine(
 
 
 class _Examination:
-    def __init__(self, kept: KeptCheckpoint | None, now: datetime, progress: Progress) -> None:
+    def __init__(
+        self, kept: KeptCheckpoint | None, policy: WitnessPolicy | None, now: datetime, progress: Progress
+    ) -> None:
         self.checks: list[Check] = []
         self.trust: Trust | None = None
         self.anchor: TrustAnchor | None = None
         self.reports: Mapping[str, frozenset[Digest]] = {}
         self._kept = kept
+        self._policy = policy
         self._now = now
         self._progress = progress
 
@@ -135,7 +142,7 @@ class _Examination:
         replays: dict[str, Replay | None] = {}
         for log in manifest.logs:  # 5, 6
             interest = inventory.interest(log.origin.rpartition("/")[2], manifest.subject.id)
-            examination = LogExamination(files, log, self.trust, self._kept)
+            examination = LogExamination(files, log, self.trust, self._kept, self._policy)
             checks, replays[log.origin] = examination.run(interest, self._progress)
             self.checks += checks
         self._kept_check(manifest, replays, self.trust)  # 7

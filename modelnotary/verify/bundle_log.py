@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.errors import LedgerError
 from modelnotary.ledger.tiles import TILE_WIDTH, tiles_of_level
+from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import chain_file, log_folder
 from modelnotary.verify.kept import KeptCheckpoint
@@ -12,6 +13,7 @@ from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
 from modelnotary.verify.log_stretch import Interest
 from modelnotary.verify.result import Check, Outcome, failed, missing, passed
 from modelnotary.verify.trust import Trust
+from modelnotary.verify.witnesses import witnesses_check
 
 
 class LogExamination:
@@ -22,13 +24,22 @@ class LogExamination:
         stated: what the manifest says the log is.
         trust: the log's key.
         kept: a checkpoint kept earlier, if it is of this log; what it covers need not be suspected.
+        policy: which witnesses must have signed the checkpoint; None if none must.
     """
 
-    def __init__(self, files: Files, stated: Checkpoint, trust: Trust, kept: KeptCheckpoint | None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        stated: Checkpoint,
+        trust: Trust,
+        kept: KeptCheckpoint | None,
+        policy: WitnessPolicy | None,
+    ) -> None:
         self._files = files
         self._stated = stated
         self._trust = trust
         self._kept = kept if kept is not None and kept.origin == stated.origin else None
+        self._policy = policy
         self._folder = log_folder(stated.origin)
         self._name = self._folder.removeprefix("logs/")
 
@@ -39,7 +50,7 @@ class LogExamination:
             interest: what to look for in the entries.
             progress: told how far the reading is.
         """
-        checks = [self._checkpoint()]
+        checks = [self._checkpoint(), *self._witnesses()]
         absent = self._absent()
         if absent is not None:
             return [*checks, absent], None
@@ -77,6 +88,12 @@ class LogExamination:
         if (checkpoint.size, checkpoint.root) != (stated.size, stated.root):
             return failed(check, "the signed checkpoint is not the one the manifest states")
         return passed(check, f"signed by the log {stated.origin} at {stated.size} entries")
+
+    def _witnesses(self) -> list[Check]:
+        path, verifier = f"{self._folder}/checkpoint", self._trust.log_verifier(self._stated.origin)
+        if self._policy is None or verifier is None or path not in self._files.sizes:
+            return []
+        return [witnesses_check(f"{self._name} witnesses", self._files.read(path), verifier, self._policy)]
 
     def _tree(self, replay: Replay) -> Check:
         size = self._stated.size

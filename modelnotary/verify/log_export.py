@@ -18,6 +18,7 @@ from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.errors import LedgerError, TileError
 from modelnotary.ledger.note import note_split
 from modelnotary.ledger.tiles import Tile
+from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files, FileSlice, files_open
 from modelnotary.verify.bundle import NO_TRUST, BundleFindings
 from modelnotary.verify.bundle_contents import reports_named
@@ -40,6 +41,7 @@ def log_examine(
     *,
     kept: KeptCheckpoint | None,
     now: datetime,  # noqa: ARG001 - nothing in a log expires; bundles are examined by the same call
+    policy: WitnessPolicy | None = None,
     progress: Progress = no_progress,
 ) -> BundleFindings:
     """Verify an exported log by the procedure at the top of this module.
@@ -49,12 +51,13 @@ def log_examine(
         trust: the keys to rely on; None to use, unpinned, those in the folder.
         kept: a checkpoint the auditor kept earlier.
         now: not used.
+        policy: which witnesses must have signed the checkpoint; None if none must.
         progress: told how far the reading is.
 
     Returns:
         The findings. What is wrong is in the report and never raised.
     """
-    examination = _Examination(kept, progress)
+    examination = _Examination(kept, policy, progress)
     try:
         with files_open(path) as files:  # 1
             examination.run(files, trust, path)
@@ -65,12 +68,13 @@ def log_examine(
 
 
 class _Examination:
-    def __init__(self, kept: KeptCheckpoint | None, progress: Progress) -> None:
+    def __init__(self, kept: KeptCheckpoint | None, policy: WitnessPolicy | None, progress: Progress) -> None:
         self.checks: list[Check] = []
         self.trust: Trust | None = None
         self.anchor: TrustAnchor | None = None
         self.replay: Replay | None = None
         self._kept = kept
+        self._policy = policy
         self._progress = progress
 
     def run(self, files: Files, trust: Trust | None, path: Path) -> None:
@@ -78,7 +82,7 @@ class _Examination:
         stated = self._stated(files)  # 3
         if self.trust is None or stated is None:
             return
-        log = LogExamination(_AsInBundle(files, stated), stated, self.trust, self._kept)  # 4
+        log = LogExamination(_AsInBundle(files, stated), stated, self.trust, self._kept, self._policy)  # 4
         name = log_folder(stated.origin).removeprefix("logs/")
         checks, self.replay = log.run(Interest(log=name), self._progress)
         self.checks += checks

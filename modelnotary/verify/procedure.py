@@ -1,6 +1,6 @@
 """Verifying everything an auditor was given, in one call.
 
-1. Tell what each path is. Read the pinned trust file and the kept checkpoint.
+1. Tell what each path is. Read the pinned trust file, the kept checkpoint and the policy on witnesses.
 2. Verify the bundles and exported logs. Each uses the pinned trust file, else one found beside it, else its own.
 3. Verify the rest. Each uses the pinned trust file, else one found beside it, else that of a bundle in this
    call.
@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.bundle import NO_TRUST, BundleFindings, bundle_examine
 from modelnotary.verify.decision import verify_decision
 from modelnotary.verify.errors import InputError
@@ -26,10 +27,12 @@ from modelnotary.verify.log_replay import Progress, no_progress
 from modelnotary.verify.proof import verify_proof
 from modelnotary.verify.result import Check, ExitCode, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust, trust_discover
+from modelnotary.verify.witnesses import policy_read
 
 type Anchored = tuple[Trust, TrustAnchor]
 
 _EXAMINE = {Kind.BUNDLE: bundle_examine, Kind.LOG: log_examine}
+_WITNESSED = {*_EXAMINE, Kind.PROOF}
 
 
 def verify_paths(
@@ -37,6 +40,7 @@ def verify_paths(
     *,
     trust_file: Path | None = None,
     checkpoint_file: Path | None = None,
+    policy_file: Path | None = None,
     progress: Progress = no_progress,
 ) -> list[VerificationReport]:
     """Verify bundles, exported logs, report PDFs, decisions and proofs.
@@ -45,27 +49,30 @@ def verify_paths(
         paths: what to verify.
         trust_file: the trust file the auditor pins.
         checkpoint_file: a checkpoint the auditor kept; needs a bundle or a log among the paths.
+        policy_file: the auditor's policy on witnesses; needs a bundle, a log or a proof among the paths.
         progress: told how far the reading of each log is.
 
     Returns:
         One report for each path, in the order given.
 
     Raises:
-        VerifyError: a path, the trust file or the checkpoint cannot be read or is not what it has to be, or this
-            machine could not finish.
+        VerifyError: a path, the trust file, the checkpoint or the policy cannot be read or is not what it has to be,
+            or this machine could not finish.
     """
     kinds = {path: evidence_kind(path) for path in paths}  # 1
+    _require_use(set(kinds.values()), checkpoint_file, policy_file)
     pinned = None if trust_file is None else _anchored(trust_file, pinned=True)
     kept = None if checkpoint_file is None else KeptCheckpoint.from_file(checkpoint_file)
-    if not kinds or (kept is not None and not _EXAMINE.keys() & kinds.values()):
-        raise InputError("give the evidence to verify; a kept checkpoint is compared with an evidence bundle or a log")
+    policy = None if policy_file is None else policy_read(policy_file)
     now = datetime.now(UTC)
+    examine = {
+        kind: partial(function, kept=kept, now=now, policy=policy, progress=progress)
+        for kind, function in _EXAMINE.items()
+    }
     bundles = {
-        path: _bundle(
-            path, pinned or _beside(path), partial(_EXAMINE[kind], kept=kept, now=now, progress=progress)
-        )  # 2
+        path: _bundle(path, pinned or _beside(path), examine[kind])  # 2
         for path, kind in kinds.items()
-        if kind in _EXAMINE
+        if kind in examine
     }
     reports = []
     for path, kind in kinds.items():
@@ -73,11 +80,19 @@ def verify_paths(
             reports.append(bundles[path].report)
             continue
         anchored = pinned or _beside(path) or _of_bundle(bundles.values())  # 3
-        report = _single(path, kind, anchored, now)
+        report = _single(path, kind, anchored, now, policy)
         if kind is Kind.REPORT:
             report = _cross_check(report, path, bundles)  # 4
         reports.append(report)
     return reports
+
+
+def _require_use(kinds: set[Kind], checkpoint_file: Path | None, policy_file: Path | None) -> None:
+    """Refuse what could be given in the belief that it protects, but is compared with nothing."""
+    if not kinds or (checkpoint_file is not None and not _EXAMINE.keys() & kinds):
+        raise InputError("give the evidence to verify; a kept checkpoint is compared with an evidence bundle or a log")
+    if policy_file is not None and not _WITNESSED & kinds:
+        raise InputError("a policy on witnesses is for the checkpoints in evidence bundles, logs and proofs; give one")
 
 
 def _bundle(
@@ -90,14 +105,16 @@ def _bundle(
     return replace(findings, report=replace(findings.report, anchor=anchor))
 
 
-def _single(path: Path, kind: Kind, anchored: Anchored | None, now: datetime) -> VerificationReport:
+def _single(
+    path: Path, kind: Kind, anchored: Anchored | None, now: datetime, policy: WitnessPolicy | None
+) -> VerificationReport:
     if anchored is None:
         return VerificationReport(kind.value, str(path), (missing("trust", NO_TRUST),))
     trust, anchor = anchored
     if kind is Kind.DECISION:
         report = verify_decision(path, trust, now=now)
     elif kind is Kind.PROOF:
-        report = verify_proof(path, trust)
+        report = verify_proof(path, trust, policy=policy)
     else:
         # PDF libraries take most of a second to load, and only reports need them.
         from modelnotary.verify.report import verify_report

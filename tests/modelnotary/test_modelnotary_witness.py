@@ -1,5 +1,6 @@
 """Witnesses: what they sign, what they ask for before they do, and how many of them a reader asks for."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -41,6 +42,7 @@ COSIGNERS = [
     for number in range(1, 5)
 ]
 LASTING = Cosigner("witness.example/1", MLDSA44PrivateKey.from_seed_bytes(bytes(32)))
+LASTING_VKEY = LASTING.verifier.text
 NOW = 1_795_255_200
 LEAVES = [leaf_hash(f"entry {number}".encode()) for number in range(40)]
 
@@ -100,6 +102,13 @@ def test_a_reader_without_ml_dsa_ignores_its_line_and_reads_the_other() -> None:
     data = cosigned(5, COSIGNERS[0], LASTING)
     opened = note_open(data, [LOG.verifier, COSIGNERS[0].verifier])
     assert opened.verified_by == (LOG.verifier, COSIGNERS[0].verifier)
+
+
+def test_a_key_of_a_type_this_installation_lacks_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.mldsa", None)
+    with pytest.raises(NoteError, match="upgrade"):
+        NoteVerifier.from_text(LASTING_VKEY)
+    assert NoteVerifier.from_text(LOG.verifier.text) == LOG.verifier
 
 
 @pytest.mark.parametrize("at", [-1, 2**63])
@@ -394,6 +403,9 @@ def test_a_policy_without_logs_needs_the_log_from_elsewhere() -> None:
     with pytest.raises(QuorumError):
         policy.open(data)
     assert policy.open(data, log=LOG.verifier).checkpoint == checkpoint(8)
+    # The policy's own logs win over the one known from elsewhere.
+    with pytest.raises(NoteSignatureError):
+        POLICY.open(note_extend(note(8, FORGER), note_split(data)[1][1:]), log=FORGER.verifier)
 
 
 def test_both_keys_of_a_log_are_accepted_while_it_changes_its_key() -> None:
