@@ -366,7 +366,7 @@ def sample_report() -> SampleReport:
     bank = SampleBank()
     content = bank.report()
     with tempfile.TemporaryDirectory() as folder:
-        pki = report_pki_create(Path(folder), name="Harbor Trust Savings Bank")
+        pki = report_pki_create(Path(folder), name="Harbor Trust Savings Bank", at=AS_OF)
         signer = report_signer_load(pki)
         trust = replace(bank.trust, report_roots=(pki.root_certificate.read_text(),))
     unsigned = report_build(content)
