@@ -62,5 +62,6 @@ class AnchorKind(TextChoices):
 
     FILE = "file", "Folder"
     GIT = "git", "Git repository"
+    OBJECT_STORE = "object-store", "Object store"
     TIMESTAMP = "timestamp", "Timestamp authority"
     WITNESS = "witness", "Witness"

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from audit.enums import AnchorKind
 from audit.errors import AnchorError
@@ -35,6 +35,18 @@ class Anchor(Protocol):
 
         Raises:
             AnchorError: It was not reached, refused, or holds something that contradicts this checkpoint.
+        """
+
+
+@runtime_checkable
+class ReadableAnchor(Anchor, Protocol):
+    """A place that also tells which checkpoints it keeps."""
+
+    def latest(self, origin: str) -> bytes | None:
+        """Give the newest signed checkpoint of a log that is kept there; None when there is none.
+
+        Raises:
+            AnchorError: It was not reached, refused, or no longer protects what it keeps.
         """
 
 
