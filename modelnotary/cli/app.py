@@ -62,7 +62,8 @@ def verify(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH", help="Evidence bundles (zip or folder), exported logs, report PDFs, decisions, proofs."
+            metavar="PATH",
+            help="Evidence bundles (zip or folder), exported logs and archives, report PDFs, decisions, proofs.",
         ),
     ],
     trust: Annotated[

@@ -15,6 +15,7 @@ _MARKS = {Outcome.PASS: "✓ holds  ", Outcome.FAIL: "✗ FAILS  ", Outcome.MISS
 _KINDS = {
     "bundle": "evidence bundle",
     "log": "exported log",
+    "archive": "archive of a log's entries",
     "report": "report",
     "decision": "signed decision",
     "proof": "proof of a ledger entry",

@@ -193,6 +193,22 @@ def subtree_consistency_path(start: int, end: int, size: int, node: NodeReader) 
     return _containment_path(start, end, size, node)
 
 
+def subtrees_between(start: int, end: int) -> list[tuple[int, int]]:
+    """The fewest perfect subtrees that make up the entries ``start`` up to, without, ``end``: level and index of each.
+
+    Put together in this order, after the same for 0 up to ``start``, they give the tree of ``end`` entries
+    (`Frontier.extend`); so the two lists around a stretch prove that a larger tree holds exactly its entries.
+    """
+    parts = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        if start:
+            level = min(level, (start & -start).bit_length() - 1)
+        parts.append((level, start >> level))
+        start += 1 << level
+    return parts
+
+
 def _containment_path(start: int, end: int, size: int, node: NodeReader) -> list[bytes]:
     path, low, high, is_whole = [], 0, size, True
     while (low, high) != (start, end):

@@ -42,6 +42,7 @@ from modelnotary.verify.bundle_log import LogExamination
 from modelnotary.verify.errors import BundleError, TrustError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import Progress, Replay, no_progress
+from modelnotary.verify.pruning import Archived, Pruned
 from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
@@ -51,11 +52,17 @@ NO_TRUST = "there is no trust file to verify against; give one with --trust"
 
 @dataclass(frozen=True, slots=True)
 class BundleFindings:
-    """What a bundle turned out to be: the report, the trust file used, the report digests in its ledger."""
+    """What a bundle turned out to be: the report, the trust file used, the report digests in its ledger.
+
+    ``archived`` is what an archive holds, if it was one and all of it holds; ``pruned`` what an exported log no longer
+    has.
+    """
 
     report: VerificationReport
     trust: Trust | None
     reports: Mapping[str, frozenset[Digest]]
+    archived: Archived | None = None
+    pruned: Pruned | None = None
 
 
 def bundle_write(path: Path, files: Mapping[str, bytes]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from modelnotary.verify.bundle_format import MANIFEST_FILE
 from modelnotary.verify.errors import InputError
+from modelnotary.verify.log_archive_format import ARCHIVE_MANIFEST
 
 _HEAD = 32
 
@@ -14,6 +15,7 @@ class Kind(StrEnum):
 
     BUNDLE = "bundle"
     LOG = "log"
+    ARCHIVE = "archive"
     REPORT = "report"
     DECISION = "decision"
     PROOF = "proof"
@@ -42,6 +44,8 @@ def evidence_kind(path: Path) -> Kind:
     if path.is_dir():
         if (path / MANIFEST_FILE).is_file() or (path / "logs").is_dir():
             return Kind.BUNDLE
+        if (path / ARCHIVE_MANIFEST).is_file():
+            return Kind.ARCHIVE
         if (path / "tile").is_dir():
             return Kind.LOG
         raise InputError(f"{path} is a folder without {MANIFEST_FILE}, so it is no evidence bundle")

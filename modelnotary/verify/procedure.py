@@ -1,10 +1,12 @@
 """Verifying everything an auditor was given, in one call.
 
 1. Tell what each path is. Read the pinned trust file, the kept checkpoint and the policy on witnesses.
-2. Verify the bundles and exported logs. Each uses the pinned trust file, else one found beside it, else its own.
+2. Verify the bundles, exported logs and archives. Each uses the pinned trust file, else one found beside it, else
+   its own.
 3. Verify the rest. Each uses the pinned trust file, else one found beside it, else that of a bundle in this
    call.
 4. Hold each report PDF against each of them: its bytes must be those the ledger in it names for that report.
+5. Hold each exported log that was pruned against the archives of it: together they must be the whole log.
 
 Every report says which trust file was relied on and whether it was pinned.
 """
@@ -22,16 +24,18 @@ from modelnotary.verify.decision import verify_decision
 from modelnotary.verify.errors import InputError
 from modelnotary.verify.evidence_file import Kind, evidence_kind
 from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.log_archive import archive_examine
 from modelnotary.verify.log_export import log_examine
 from modelnotary.verify.log_replay import Progress, no_progress
 from modelnotary.verify.proof import verify_proof
+from modelnotary.verify.pruning import archives_check
 from modelnotary.verify.result import Check, ExitCode, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust, trust_discover
 from modelnotary.verify.witnesses import policy_read
 
 type Anchored = tuple[Trust, TrustAnchor]
 
-_EXAMINE = {Kind.BUNDLE: bundle_examine, Kind.LOG: log_examine}
+_EXAMINE = {Kind.BUNDLE: bundle_examine, Kind.LOG: log_examine, Kind.ARCHIVE: archive_examine}
 _WITNESSED = {*_EXAMINE, Kind.PROOF}
 
 
@@ -43,13 +47,14 @@ def verify_paths(
     policy_file: Path | None = None,
     progress: Progress = no_progress,
 ) -> list[VerificationReport]:
-    """Verify bundles, exported logs, report PDFs, decisions and proofs.
+    """Verify bundles, exported logs, archives, report PDFs, decisions and proofs.
 
     Args:
         paths: what to verify.
         trust_file: the trust file the auditor pins.
-        checkpoint_file: a checkpoint the auditor kept; needs a bundle or a log among the paths.
-        policy_file: the auditor's policy on witnesses; needs a bundle, a log or a proof among the paths.
+        checkpoint_file: a checkpoint the auditor kept; needs a bundle, a log or an archive among the paths.
+        policy_file: the auditor's policy on witnesses; needs a bundle, a log, an archive or a proof among
+            the paths.
         progress: told how far the reading of each log is.
 
     Returns:
@@ -77,7 +82,7 @@ def verify_paths(
     reports = []
     for path, kind in kinds.items():
         if kind in _EXAMINE:
-            reports.append(bundles[path].report)
+            reports.append(_made_whole(bundles[path], bundles.values()))  # 5
             continue
         anchored = pinned or _beside(path) or _of_bundle(bundles.values())  # 3
         report = _single(path, kind, anchored, now, policy)
@@ -141,6 +146,15 @@ def _issued(name: str, digest: Digest, bundle: Path, findings: BundleFindings) -
     if digest not in digests:
         return failed("ledger", f"this is not the file that the ledger in {bundle} names for the report {name}")
     return passed("ledger", f"the ledger in {bundle} names this file for the report {name}")
+
+
+def _made_whole(findings: BundleFindings, others: Iterable[BundleFindings]) -> VerificationReport:
+    """Add to the report on a pruned log whether the archives given hold what it no longer has; none need be given."""
+    report, pruned = findings.report, findings.pruned
+    archives = [other.archived for other in others if other.archived is not None]
+    if pruned is None or not archives:
+        return report
+    return replace(report, checks=(*report.checks, archives_check(pruned, archives)))
 
 
 def _anchored(path: Path, *, pinned: bool) -> Anchored:
