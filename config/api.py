@@ -1,13 +1,16 @@
 """Errors as RFC 9457 problem details, whatever raised them."""
 
+import errno
 import logging
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.defaults import page_not_found
+from psycopg.errors import DiskFull
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -75,8 +78,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response:
         if header := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = header
         return response
-    body = _unexpected(request, error)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, body)
+    return _answer(*_unexpected(request, error))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -145,10 +147,23 @@ def _below(pointer: str, key: str) -> str:
     return f"{pointer}/{escaped}"
 
 
-def _unexpected(request: HttpRequest, error: Exception) -> dict[str, Any]:
-    body = _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "a fault of the server; see its log")
-    logger.error("unexpected, trace %s", body["trace_id"], exc_info=error)
-    return body
+def _unexpected(request: HttpRequest, error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
+    """Tell an outage, after which the same request may succeed, from a fault of ours."""
+    if _is_storage_full(error):
+        status, code, words = HTTPStatus.INSUFFICIENT_STORAGE, "storage-full", "the server has no space left"
+    elif isinstance(error, OperationalError):
+        status, code, words = HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", "the database does not answer"
+    else:
+        status, code, words = HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "a fault of the server; see its log"
+    body = _problem(request, status, code, words)
+    logger.error("%s, trace %s", code, body["trace_id"], exc_info=error)
+    return status, body
+
+
+def _is_storage_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, OperationalError) and isinstance(error.__cause__, DiskFull)
 
 
 def _problem(request: HttpRequest, status: int, code: str, detail: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ _GENERAL = {
     "quota-exceeded": "Too many requests; the header Retry-After says when to ask again.",
     "bad-request": "The request is not understood, for instance because its host name is not this server's.",
     "length-required": "An upload needs the header Content-Length.",
+    "storage-full": "A disk of the server is full, its own or the database's. Nothing was kept; ask its operator.",
+    "database-unavailable": "The database cannot be reached, is starting, or was too busy. Ask again in a moment.",
     "internal-error": "A fault of the server. Its log has the details under the trace id.",
 }
 

@@ -98,7 +98,7 @@ def template(cluster: EmbeddedServices) -> str:
             cluster.drop_database(leftover)
         if name not in kept:
             cluster.create_database("unfinished")
-            _migrate(cluster.environment("unfinished"))
+            migrate(cluster.environment("unfinished"))
             connection.execute(sql.SQL("ALTER DATABASE unfinished RENAME TO {}").format(sql.Identifier(name)))
     return name
 
@@ -171,7 +171,8 @@ def _schema_files(app: Path) -> list[Path]:
     return [path for path in (*files, app / "models.py") if path.is_file()]
 
 
-def _migrate(environment: dict[str, str]) -> None:
+def migrate(environment: dict[str, str]) -> None:
+    """Bring the database of this environment and its roles up to date."""
     for name in ("migrate", "roles_apply"):
         subprocess.run(
             [sys.executable, "manage.py", name],

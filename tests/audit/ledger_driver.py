@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+import reference_tree
 from conftest import Database
 from psycopg import sql
 
@@ -197,6 +198,22 @@ def chain_links(origin: str, leaves: list[bytes]) -> list[bytes]:
         ).digest()
         links.append(link)
     return links
+
+
+def assert_whole(database: Database) -> None:
+    """Every body has one place, without gaps, and leaves, chain and root are what the bytes give."""
+    with connect(database, "auditor") as connection:
+        log = log_named(connection, "lineage")
+        rows = connection.execute(
+            "SELECT e.seq, b.bytes, e.leaf, e.chain FROM ledger.body b LEFT JOIN ledger.entry e ON e.body_id = b.id "
+            "WHERE b.log_id = 1 ORDER BY e.seq"
+        ).fetchall()
+        size, root = connection.execute("SELECT size, root FROM ledger.head WHERE log_id = 1").fetchall()[0]
+    leaves = [reference_tree.leaf(row[1]) for row in rows]
+    assert [row[0] for row in rows] == list(range(size))
+    assert [row[2] for row in rows] == leaves
+    assert [row[3] for row in rows] == chain_links(log.origin, leaves)
+    assert root == reference_tree.root(leaves)
 
 
 def process_start(database: Database, name: str, log: int, **environment: str) -> subprocess.Popen[bytes]:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import reference_tree
 from conftest import Database
-from ledger_driver import chain_links, connect, counts, events_append, log_named, one, process_start, sequence_all
+from ledger_driver import assert_whole, connect, counts, events_append, log_named, one, process_start, sequence_all
 
 from audit.sequencing import batch_sequence
 from config.embedded import CHECKOUT, EmbeddedServices
@@ -103,22 +102,6 @@ def test_a_batch_killed_at_any_step_is_done_whole_or_not_at_all(database: Databa
 def sequencers(connection: psycopg.Connection) -> int:
     statement = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mn_sequencer' AND datname = current_database()"
     return int(one(connection, statement))
-
-
-def assert_whole(database: Database) -> None:
-    """Every body has one place, without gaps, and leaves, chain and root are what the bytes give."""
-    with connect(database, "auditor") as connection:
-        log = log_named(connection, "lineage")
-        rows = connection.execute(
-            "SELECT e.seq, b.bytes, e.leaf, e.chain FROM ledger.body b LEFT JOIN ledger.entry e ON e.body_id = b.id "
-            "WHERE b.log_id = 1 ORDER BY e.seq"
-        ).fetchall()
-        size, root = connection.execute("SELECT size, root FROM ledger.head WHERE log_id = 1").fetchall()[0]
-    leaves = [reference_tree.leaf(row[1]) for row in rows]
-    assert [row[0] for row in rows] == list(range(size))
-    assert [row[2] for row in rows] == leaves
-    assert [row[3] for row in rows] == chain_links(log.origin, leaves)
-    assert root == reference_tree.root(leaves)
 
 
 def test_postgresql_stopped_in_the_middle_loses_and_repeats_nothing(
