@@ -69,6 +69,12 @@ class EventError(LedgerError):
     code = "event-malformed"
 
 
+class IncarnationError(LedgerError):
+    """What a log says of the one that it follows is malformed, or contradicts itself."""
+
+    code = "incarnation-malformed"
+
+
 class TextError(LedgerError):
     """A base64 string or a number is not in its one accepted spelling."""
 

@@ -11,6 +11,8 @@ The procedure of `bundle_examine`, numbered as in the code:
     asks for, and the one the manifest states.
 6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare every
     hash with the tiles of hashes, the root with the checkpoint and the chain head with the one stated.
+    A log that follows a restored one must say so in entry 0, and what it says of its predecessor must be what
+    the predecessor itself, the checkpoint signed last for it, and step 7 bear out.
 7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
     then had.
 8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the
@@ -28,6 +30,7 @@ from pathlib import Path
 from modelnotary.attest.dsse import Envelope, envelope_verify
 from modelnotary.attest.errors import AttestError
 from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.incarnation import log_class
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files, archive_write, files_open
 from modelnotary.verify.bundle_contents import Contents, Inventory, reports_named
@@ -40,10 +43,11 @@ from modelnotary.verify.bundle_format import (
 )
 from modelnotary.verify.bundle_log import LogExamination
 from modelnotary.verify.errors import BundleError, TrustError
+from modelnotary.verify.incarnations import SuccessionExamination
 from modelnotary.verify.kept import KeptCheckpoint
-from modelnotary.verify.log_replay import Progress, Replay, no_progress
+from modelnotary.verify.log_replay import Progress, Replay, namings_merged, no_progress
 from modelnotary.verify.pruning import Archived, Pruned
-from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
+from modelnotary.verify.result import Check, Outcome, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
 LINEAGE = "lineage"
@@ -148,12 +152,14 @@ class _Examination:
         inventory = Inventory(files)
         replays: dict[str, Replay | None] = {}
         for log in manifest.logs:  # 5, 6
-            interest = inventory.interest(log.origin.rpartition("/")[2], manifest.subject.id)
+            interest = inventory.interest(log_class(log.origin), manifest.subject.id)
             examination = LogExamination(files, log, self.trust, self._kept, self._policy)
             checks, replays[log.origin] = examination.run(interest, self._progress)
             self.checks += checks
+        succession = SuccessionExamination(files, manifest.logs, self.trust, self._kept).checks(replays)
+        self.checks += succession
         self._kept_check(manifest, replays, self.trust)  # 7
-        lineage = replays.get(f"{self.trust.instance}/{LINEAGE}")
+        lineage = None if any(check.outcome is not Outcome.PASS for check in succession) else _lineage(replays)
         if lineage is None:
             self.checks.append(missing("contents", "without the lineage log they cannot be compared with it"))
             return
@@ -204,6 +210,14 @@ class _Examination:
             self.checks.append(missing("kept checkpoint", "the log cannot be read, so it cannot be compared"))
             return
         self.checks.append(self._kept.compare(stated.size, replay.kept_root, trust))
+
+
+def _lineage(replays: Mapping[str, Replay | None]) -> Replay | None:
+    """What the lineage log and its successors name together; None when one is missing or cannot be read."""
+    found = [replay for origin, replay in replays.items() if log_class(origin) == LINEAGE]
+    if not found or None in found:
+        return None
+    return Replay(namings=namings_merged(replay.namings for replay in found if replay is not None))
 
 
 def _files_check(files: Files, manifest: BundleManifest) -> list[Check]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.errors import LedgerError, TileError
+from modelnotary.ledger.incarnation import log_class
 from modelnotary.ledger.note import note_split
 from modelnotary.ledger.tiles import Tile
 from modelnotary.ledger.witness_policy import WitnessPolicy
@@ -25,6 +26,7 @@ from modelnotary.verify.bundle_contents import reports_named
 from modelnotary.verify.bundle_format import log_folder
 from modelnotary.verify.bundle_log import LogExamination
 from modelnotary.verify.errors import BundleError, TrustError
+from modelnotary.verify.incarnations import SuccessionExamination
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import Progress, Replay, no_progress
 from modelnotary.verify.log_stretch import Interest
@@ -82,10 +84,12 @@ class _Examination:
         stated = self._stated(files)  # 3
         if self.trust is None or stated is None:
             return
-        log = LogExamination(_AsInBundle(files, stated), stated, self.trust, self._kept, self._policy)  # 4
-        name = log_folder(stated.origin).removeprefix("logs/")
-        checks, self.replay = log.run(Interest(log=name), self._progress)
+        named = _AsInBundle(files, stated)
+        log = LogExamination(named, stated, self.trust, self._kept, self._policy)  # 4
+        checks, self.replay = log.run(Interest(log=log_class(stated.origin)), self._progress)
         self.checks += checks
+        succession = SuccessionExamination(named, [stated], self.trust, self._kept)
+        self.checks += succession.checks({stated.origin: self.replay}, alone=True)
         self._kept_check(stated, self.trust)  # 5
         self.checks.append(_files_check(files, stated))  # 6
 

@@ -4,7 +4,7 @@ Large logs are read on all processors, in stretches; the chain, which has to be 
 here. Memory holds a few stretches, the edge of the tree, and what the log names of the bundle's files.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import batched
@@ -50,13 +50,23 @@ class Replay:
     """What a log turned out to be: its root, its chain head, its root when it was smaller, what it names.
 
     ``kept_root`` is the root at the size that was asked for, if the log ever had it. ``namings`` are the entries of
-    interest, by event type.
+    interest, by event type. ``frontier`` are the roots of the perfect subtrees that make up the tree.
     """
 
     root: bytes = EMPTY_ROOT
     chain_head: bytes = b""
     kept_root: bytes | None = None
     namings: dict[str, list[Naming]] = field(default_factory=dict)
+    frontier: Sequence[bytes] = ()
+
+
+def namings_merged(each: Iterable[dict[str, list[Naming]]]) -> dict[str, list[Naming]]:
+    """Put together what several logs name."""
+    merged: dict[str, list[Naming]] = {}
+    for namings in each:
+        for kind, found in namings.items():
+            merged.setdefault(kind, []).extend(found)
+    return merged
 
 
 def no_progress(log: str, done: int, total: int) -> None:
@@ -142,6 +152,7 @@ class _Reader:
     def finish(self) -> Replay:
         self._tiles.finish()
         self._replay.root, self._replay.chain_head = self._frontier.root(), self._chain.head
+        self._replay.frontier = self._frontier.hashes
         return self._replay
 
     def _root_then(self, leaves: list[bytes]) -> None:

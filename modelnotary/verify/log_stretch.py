@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from modelnotary.ledger.digest import HASH_BYTES, Digest
 from modelnotary.ledger.errors import EventError, TileError
 from modelnotary.ledger.event import Event
+from modelnotary.ledger.incarnation import LOG_INCARNATION
 from modelnotary.ledger.merkle import leaf_hash, leaf_hashes
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, bundle_prefix
 from modelnotary.ledger.tree import perfect_root
@@ -30,9 +31,9 @@ class TileSource:
 class Interest:
     """What is looked for in the entries of a log: whatever names a file of the bundle, or should have one there.
 
-    ``log`` is the name every entry must carry. ``names`` and ``digests`` are those of the bundle's files, ``about`` the
-    model version whose decisions and evidence must be in the bundle. All else is read and forgotten, so memory does
-    not grow with the log.
+    ``log`` is the class of log that every entry must carry. ``names`` and ``digests`` are those of the bundle's files,
+    ``about`` the model version whose decisions and evidence must be in the bundle. All else is read and forgotten, so
+    memory does not grow with the log.
     """
 
     log: str
@@ -46,7 +47,7 @@ class Interest:
             return event.subject.id in self.names or event.data.get("model_version") == self.about
         if event.type == POLICY_PUBLISHED:
             return event.subject.digest in self.digests
-        return event.type == REPORT_ISSUED
+        return event.type in {REPORT_ISSUED, LOG_INCARNATION}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.checkpoint import checkpoint_open
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Event
+from modelnotary.ledger.incarnation import log_class
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.times import format_time
@@ -145,7 +146,7 @@ def _entry_open(proof: StatedProof, point: StatedCheckpoint, trust: Trust) -> Ev
     leaf = base64_bytes(proof.leaf)
     inclusion.verify(leaf, verifier)
     event = Event.from_bytes(leaf)
-    stated = (proof.index, proof.size, point.note, leaf, proof.type, proof.at, proof.origin.rpartition("/")[2])
+    stated = (proof.index, proof.size, point.note, leaf, proof.type, proof.at, log_class(proof.origin))
     extra = leaf if inclusion.extra is None else inclusion.extra
     told = (inclusion.index, point.size, inclusion.checkpoint, extra, event.type, format_time(event.at), event.log)
     if stated != told:
