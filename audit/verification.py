@@ -35,8 +35,8 @@ from audit.sequencing import LogRow, logs_list
 from modelnotary.errors import ModelNotaryError
 from modelnotary.ledger.chain import Chain
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import leaf_hash
-from modelnotary.ledger.note import NoteVerifier
 from modelnotary.ledger.tree import Frontier, Subtree
 from modelnotary.verify.result import Check, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust
@@ -281,7 +281,7 @@ def _searchable(body: bytes, log: str) -> tuple[str | None, ...] | None:
         return None
 
 
-def _note_fault(verifier: NoteVerifier, note: str, size: int, root: bytes) -> str | None:
+def _note_fault(verifier: LogKeys, note: str, size: int, root: bytes) -> str | None:
     try:
         same = checkpoint_open(note.encode(), verifier) == Checkpoint(verifier.name, size, root)
     except ModelNotaryError as error:

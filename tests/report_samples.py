@@ -17,6 +17,7 @@ from modelnotary.attest.statement import GateDecision, Resource, RuleOutcome
 from modelnotary.ledger import checkpoint as checkpoints
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Event, Subject
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.note import NoteSigner
 from modelnotary.ledger.proof import InclusionProof
@@ -307,7 +308,7 @@ class SampleBank:
         """The keys an auditor would pin, without report roots."""
         return Trust(
             instance=INSTANCE,
-            logs=(self.lineage.signer.verifier, self.access.signer.verifier),
+            logs=tuple(LogKeys.of(log.signer.verifier) for log in (self.lineage, self.access)),
             decision_keys=(
                 DecisionKey(self.decision_key.public_key().public_bytes_raw(), AS_OF - timedelta(days=365)),
             ),

@@ -13,6 +13,7 @@ from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Event, Subject
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.note import NoteSigner
 from modelnotary.ledger.tree import tree_root
@@ -53,7 +54,9 @@ class Keys:
     def trust(self) -> Trust:
         public = self.decision.public_key().public_bytes_raw()
         decision_key = DecisionKey(public, NOW - timedelta(days=30), NOW + timedelta(days=300))
-        return Trust(INSTANCE, (self.signer(LINEAGE).verifier, self.signer(ACCESS).verifier), (decision_key,), ())
+        return Trust(
+            INSTANCE, tuple(LogKeys.of(self.signer(log).verifier) for log in (LINEAGE, ACCESS)), (decision_key,), ()
+        )
 
 
 KEYS = Keys()

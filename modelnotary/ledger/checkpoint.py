@@ -5,8 +5,9 @@ from typing import Self
 
 from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.errors import CheckpointError, TextError
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import EMPTY_ROOT, MAX_TREE_SIZE
-from modelnotary.ledger.note import NoteSigner, NoteVerifier, note_open, note_sign
+from modelnotary.ledger.note import NoteSigner, NoteVerifier, note_open, note_sign, note_split
 from modelnotary.ledger.text import base64_bytes, base64_text, decimal
 
 _FIXED_LINES = 3
@@ -62,27 +63,37 @@ class Checkpoint:
         return "".join(f"{line}\n" for line in lines)
 
 
-def checkpoint_sign(checkpoint: Checkpoint, signer: NoteSigner) -> bytes:
-    """Sign a checkpoint with its log's key and write the note.
+def checkpoint_sign(checkpoint: Checkpoint, *signers: NoteSigner) -> bytes:
+    """Sign a checkpoint with its log's key, or keys while one hands over to another, and write the note.
 
     Raises:
-        CheckpointError: the key is not named after the log's origin.
+        CheckpointError: a key is not named after the log's origin.
         NoteError: the origin cannot stand in a note.
     """
-    _require_origin(checkpoint, signer.name)
-    return note_sign(checkpoint.text, [signer])
+    for signer in signers:
+        _require_origin(checkpoint, signer.name)
+    return note_sign(checkpoint.text, signers)
 
 
-def checkpoint_open(data: bytes, verifier: NoteVerifier) -> Checkpoint:
+def checkpoint_open(data: bytes, verifier: NoteVerifier | LogKeys) -> Checkpoint:
     """Read a checkpoint note and check that the log's own key signed it.
+
+    Args:
+        data: the note.
+        verifier: the log's key; or its keys, of which those in force at the checkpoint's size count.
 
     Raises:
         CheckpointError: the note is no checkpoint, or speaks for another log than the key does.
         NoteError: the bytes are not a note.
         NoteSignatureError: the log's key did not sign it.
     """
-    checkpoint = Checkpoint.from_text(note_open(data, [verifier]).text)
+    if isinstance(verifier, NoteVerifier):
+        checkpoint = Checkpoint.from_text(note_open(data, [verifier]).text)
+        _require_origin(checkpoint, verifier.name)
+        return checkpoint
+    checkpoint = Checkpoint.from_text(note_split(data)[0])
     _require_origin(checkpoint, verifier.name)
+    verifier.verify(data, checkpoint.size)
     return checkpoint
 
 

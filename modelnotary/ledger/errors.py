@@ -63,6 +63,12 @@ class KeyFileError(LedgerError):
     code = "key-file-unusable"
 
 
+class KeyRotationError(LedgerError):
+    """A log's keys do not fit together, or an entry hands a log over to another key without the right to."""
+
+    code = "key-rotation-invalid"
+
+
 class EventError(LedgerError):
     """A ledger event does not have the agreed shape."""
 

@@ -1,11 +1,12 @@
-"""Ed25519 private keys in files only their owner can read."""
+"""Private keys: what a key is to whoever signs with it, and Ed25519 keys in files only their owner can read."""
 
 import os
 import stat
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -16,6 +17,21 @@ from cryptography.hazmat.primitives.serialization import (
 from modelnotary.ledger.errors import KeyFileError
 
 _MAX_KEY_FILE_BYTES = 16 * 1024
+
+
+class SigningKey(Protocol):
+    """An Ed25519 private key, wherever it is kept: read from a file it is one as it is, a hardware module has its own.
+
+    What is wrong with the place where it is kept is raised by `sign`.
+    """
+
+    def public_key(self) -> Ed25519PublicKey:
+        """Give the public half."""
+        ...
+
+    def sign(self, data: bytes, /) -> bytes:
+        """Sign these bytes (RFC 8032, Ed25519): 64 bytes."""
+        ...
 
 
 def key_generate(path: Path) -> Ed25519PrivateKey:

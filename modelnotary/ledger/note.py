@@ -8,6 +8,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from modelnotary.ledger.errors import NoteError, NoteSignatureError, TextError
+from modelnotary.ledger.keys import SigningKey
 from modelnotary.ledger.signature_types import ED25519, PUBLIC_KEY_BYTES, require_supported, signature_verify
 from modelnotary.ledger.text import base64_bytes, base64_text
 
@@ -80,7 +81,7 @@ class NoteSigner:
     """A private Ed25519 key that signs notes under a name."""
 
     name: str
-    private_key: Ed25519PrivateKey
+    private_key: SigningKey
 
     @classmethod
     def from_text(cls, skey: str) -> Self:

@@ -10,6 +10,7 @@ from typing import Self
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.errors import ProofError, TextError
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import leaf_hash, verify_inclusion
 from modelnotary.ledger.note import MAX_NOTE_BYTES, NoteVerifier
 from modelnotary.ledger.text import base64_bytes, base64_text, decimal
@@ -68,12 +69,12 @@ class InclusionProof:
         lines = [_HEADER, *extra, f"index {self.index}", *map(base64_text, self.path)]
         return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.checkpoint
 
-    def verify(self, entry: bytes, verifier: NoteVerifier) -> Checkpoint:
+    def verify(self, entry: bytes, verifier: NoteVerifier | LogKeys) -> Checkpoint:
         """Check that the log signed a tree that holds this entry at this index.
 
         Args:
             entry: the bytes of the entry, not its hash.
-            verifier: the log's public key.
+            verifier: the log's public key, or keys.
 
         Returns:
             The checkpoint the entry is proved against.

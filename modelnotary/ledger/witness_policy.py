@@ -18,6 +18,7 @@ from typing import Self
 from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.cosignature import Cosignature, cosignatures_verify
 from modelnotary.ledger.errors import NoteError, QuorumError, TextError, WitnessPolicyError
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.note import NoteVerifier, note_open, note_split
 from modelnotary.ledger.signature_types import COSIGNATURES, ED25519
 from modelnotary.ledger.text import decimal
@@ -154,12 +155,12 @@ class WitnessPolicy:
         lines = [*(item.words for item in items), ("quorum", self.quorum)]
         return "".join(f"{' '.join(words)}\n" for words in lines).encode("utf-8", "surrogateescape")
 
-    def open(self, data: bytes, *, log: NoteVerifier | None = None) -> Witnessed:
+    def open(self, data: bytes, *, log: NoteVerifier | LogKeys | None = None) -> Witnessed:
         """Read a checkpoint note and check that it meets this policy.
 
         Args:
             data: the note.
-            log: the log's key as known from elsewhere; used only if the policy names no logs of its own.
+            log: the log's key or keys as known from elsewhere; used only if the policy names no logs of its own.
 
         Raises:
             QuorumError: no accepted log signed it, or too few witnesses did.
@@ -168,7 +169,8 @@ class WitnessPolicy:
         """
         text, signatures = note_split(data)
         checkpoint = Checkpoint.from_text(text)
-        accepted = [item.key for item in self.logs] or ([] if log is None else [log])
+        known = log.signing(checkpoint.size) if isinstance(log, LogKeys) else () if log is None else (log,)
+        accepted = [item.key for item in self.logs] or known
         keys = [key for key in accepted if key.name == checkpoint.origin]
         if not keys:
             raise QuorumError(f"the policy does not accept the log {checkpoint.origin}")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -13,16 +13,22 @@ from cryptography.x509 import load_pem_x509_certificate
 from modelnotary.attest.dsse import key_id
 from modelnotary.errors import TimeFormatError
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_json
+from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.digest import Digest
-from modelnotary.ledger.errors import CanonicalError, NoteError, TextError
-from modelnotary.ledger.note import NoteVerifier
-from modelnotary.ledger.signature_types import ED25519
+from modelnotary.ledger.errors import CanonicalError, KeyRotationError, LedgerError, NoteError, TextError
+from modelnotary.ledger.event import Event
+from modelnotary.ledger.log_keys import LogKey, LogKeys, rotation_of
+from modelnotary.ledger.note import NoteVerifier, note_split
+from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.times import format_time, parse_time
 from modelnotary.verify.errors import TrustError
 
 TRUST_FILE = "trust.json"
 TRUST_FORMAT = "modelnotary-trust/v1"
+"""As long as each log has had one key."""
+TRUST_FORMAT_WINDOWS = "modelnotary-trust/v2"
+"""Once a log's key was rotated, or signs beside an ML-DSA-44 key: each key with the sizes that it may sign."""
 MAX_TRUST_BYTES = 256 * 1024
 _KEY_BYTES = 32
 
@@ -77,13 +83,13 @@ class Trust:
     """
 
     instance: str
-    logs: tuple[NoteVerifier, ...]
+    logs: tuple[LogKeys, ...]
     decision_keys: tuple[DecisionKey, ...]
     report_roots: tuple[str, ...]
 
     def __post_init__(self) -> None:
         for log in self.logs:
-            if not log.name.startswith(f"{self.instance}/") or log.algorithm != ED25519:
+            if not log.name.startswith(f"{self.instance}/"):
                 raise TrustError(f"the key of the log {log.name} is not a log key of {self.instance}")
         names = [log.name for log in self.logs] + [key.key_id for key in self.decision_keys]
         if len(set(names)) != len(names):
@@ -99,18 +105,21 @@ class Trust:
         try:
             value = parse_json(data, limit=MAX_TRUST_BYTES)
             trust = cls._from_json(value)
-        except (CanonicalError, TextError, NoteError, TimeFormatError) as error:
+        except (CanonicalError, TextError, NoteError, KeyRotationError, TimeFormatError) as error:
             raise TrustError(f"the trust file is malformed: {error}") from error
         # Otherwise the fingerprint would not be that of the file's own content.
         if canonical_bytes(value) != canonical_bytes(trust._to_json()):  # noqa: SLF001 -- its own class
-            raise TrustError("the times in a trust file are written with six fraction digits")
+            raise TrustError(
+                "the times in a trust file are written with six fraction digits, the keys of a log stand together, and "
+                f"{TRUST_FORMAT_WINDOWS} is used only where {TRUST_FORMAT} does not do"
+            )
         return trust
 
     @classmethod
     def _from_json(cls, value: Json) -> Self:
         match value:
             case {
-                "format": "modelnotary-trust/v1",
+                "format": "modelnotary-trust/v1" | "modelnotary-trust/v2" as written,
                 "instance": str(instance),
                 "logs": [*logs],
                 "decision_keys": [*keys],
@@ -119,13 +128,13 @@ class Trust:
             } if not rest:
                 return cls(
                     instance,
-                    tuple(map(_log, logs)),
+                    _logs(logs, windows=written == TRUST_FORMAT_WINDOWS),
                     tuple(map(_decision_key, keys)),
                     tuple(map(_root, roots)),
                 )
         raise TrustError(
-            f"a trust file ({TRUST_FORMAT}) has exactly the members format, instance, logs, decision_keys "
-            "and report_roots"
+            f"a trust file ({TRUST_FORMAT} or {TRUST_FORMAT_WINDOWS}) has exactly the members format, instance, logs, "
+            "decision_keys and report_roots"
         )
 
     @classmethod
@@ -155,15 +164,46 @@ class Trust:
         keys = {key.key_id: key for key in self.decision_keys}
         return all(name in keys and keys[name].is_valid_at(moment) for name in key_ids)
 
-    def log_verifier(self, origin: str) -> NoteVerifier | None:
-        """The public key of a log, if it is trusted."""
+    def log_verifier(self, origin: str) -> LogKeys | None:
+        """The public keys of a log, if it is trusted."""
         return next((log for log in self.logs if log.name == origin), None)
 
+    def with_log(self, log: LogKeys) -> "Trust":
+        """The same with these keys of a log, in the place of those it had or as a further one."""
+        known = log.name in {item.name for item in self.logs}
+        changed = tuple(log if item.name == log.name else item for item in self.logs)
+        return replace(self, logs=changed if known else (*changed, log))
+
+    def followed(self, proof: bytes) -> "Trust":
+        """Follow a log to its next key, by the proof that its entry `key.rotated` is in a tree signed by the old one.
+
+        A rotation that is known already changes nothing.
+
+        Args:
+            proof: a proof file that carries its entry.
+
+        Raises:
+            TrustError: the proof does not hold with the keys that are trusted here, or the entry is no valid rotation
+                of that log's newest key.
+        """
+        try:
+            inclusion = InclusionProof.from_bytes(proof)
+            origin = Checkpoint.from_text(note_split(inclusion.checkpoint)[0]).origin
+            log = self.log_verifier(origin)
+            if log is None:
+                raise TrustError(f"the trust file has no key for the log {origin}")
+            entry = inclusion.extra or b""
+            inclusion.verify(entry, log)
+            return self.with_log(log.rotated(inclusion.index, rotation_of(Event.from_bytes(entry), origin)))
+        except LedgerError as error:
+            raise TrustError(f"this is no proof of a key's rotation: {error}") from error
+
     def _to_json(self) -> dict[str, Json]:
+        windows = any(log.keys != (LogKey(log.keys[0].verifier),) for log in self.logs)
         return {
-            "format": TRUST_FORMAT,
+            "format": TRUST_FORMAT_WINDOWS if windows else TRUST_FORMAT,
             "instance": self.instance,
-            "logs": [{"origin": log.name, "vkey": log.text} for log in self.logs],
+            "logs": [_key_json(key, windows=windows) for log in self.logs for key in log.keys],
             "decision_keys": [key.to_json() for key in self.decision_keys],
             "report_roots": list(self.report_roots),
         }
@@ -179,14 +219,44 @@ def trust_discover(path: Path) -> Path | None:
     return None
 
 
-def _log(value: Json) -> NoteVerifier:
+def _logs(values: list[Json], *, windows: bool) -> tuple[LogKeys, ...]:
+    found: dict[str, list[LogKey]] = {}
+    for value in values:
+        key = _log_key(value, windows=windows)
+        found.setdefault(key.verifier.name, []).append(key)
+    if not windows and any(len(keys) > 1 for keys in found.values()):
+        raise TrustError("the trust file names a log or a key twice")
+    return tuple(LogKeys(tuple(keys)) for keys in found.values())
+
+
+def _log_key(value: Json, *, windows: bool) -> LogKey:
     match value:
-        case {"origin": str(origin), "vkey": str(vkey), **rest} if not rest:
-            verifier = NoteVerifier.from_text(vkey)
-            if verifier.name == origin:
-                return verifier
-            raise TrustError(f"the key given for the log {origin[:80]!r} is named {verifier.name!r}")
-    raise TrustError("a log in a trust file has the members origin and vkey")
+        case {"origin": str(origin), "vkey": str(vkey), **rest} if not rest and not windows:
+            return LogKey(_named(origin, vkey))
+        case {
+            "origin": str(origin),
+            "vkey": str(vkey),
+            "from_size": int(start),
+            "until_size": (int() | None) as end,
+            **rest,
+        } if not rest and windows and not isinstance(start, bool) and not isinstance(end, bool):
+            return LogKey(_named(origin, vkey), start, end)
+    raise TrustError(
+        "a log in a trust file has the members origin and vkey"
+        + (", from_size and until_size (which may be null)" if windows else "")
+    )
+
+
+def _named(origin: str, vkey: str) -> NoteVerifier:
+    verifier = NoteVerifier.from_text(vkey)
+    if verifier.name != origin:
+        raise TrustError(f"the key given for the log {origin[:80]!r} is named {verifier.name!r}")
+    return verifier
+
+
+def _key_json(key: LogKey, *, windows: bool) -> Json:
+    named: dict[str, Json] = {"origin": key.verifier.name, "vkey": key.verifier.text}
+    return named | {"from_size": key.from_size, "until_size": key.until_size} if windows else named
 
 
 def _decision_key(value: Json) -> DecisionKey:

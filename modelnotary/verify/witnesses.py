@@ -5,7 +5,7 @@ from pathlib import Path
 
 from modelnotary.ledger.cosignature import Cosignature
 from modelnotary.ledger.errors import LedgerError, QuorumError, WitnessPolicyError
-from modelnotary.ledger.note import NoteVerifier
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.witness_policy import MAX_POLICY_BYTES, WitnessPolicy
 from modelnotary.verify.errors import InputError
 from modelnotary.verify.evidence_file import evidence_read
@@ -24,13 +24,13 @@ def policy_read(path: Path) -> WitnessPolicy:
         raise InputError(f"{path} is not a witness policy: {error}") from error
 
 
-def witnesses_check(name: str, note: bytes, log: NoteVerifier, policy: WitnessPolicy) -> Check:
+def witnesses_check(name: str, note: bytes, log: LogKeys, policy: WitnessPolicy) -> Check:
     """Check that enough witnesses signed a checkpoint.
 
     Args:
         name: what to call the check.
         note: the checkpoint as it stands.
-        log: the log's key, as trusted; the policy's own logs win if it names any.
+        log: the log's keys, as trusted; the policy's own logs win if it names any.
         policy: what the auditor asks for.
 
     Returns:

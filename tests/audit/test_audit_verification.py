@@ -13,6 +13,7 @@ from ledger_driver import connect, events_append, events_append_many, head_sign,
 
 from audit.errors import UnknownEntryError
 from audit.verification import ledger_verify
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.note import NoteSigner
 from modelnotary.verify.result import ExitCode, VerificationReport
 from modelnotary.verify.trust import Trust
@@ -47,7 +48,7 @@ def signed(database: Database) -> Signed:
     sequence_all(database, log="access")
     head_sign(database, signers["access"], log="access")
     instance = origins["lineage"].removesuffix("/lineage")
-    return Signed(database, Trust(instance, tuple(signer.verifier for signer in signers.values()), (), ()))
+    return Signed(database, Trust(instance, tuple(LogKeys.of(signer.verifier) for signer in signers.values()), (), ()))
 
 
 def test_a_clean_ledger_gives_no_alarm(signed: Signed) -> None:
@@ -81,7 +82,7 @@ def test_without_keys_or_signatures_the_evidence_is_incomplete(signed: Signed, t
 
 def test_another_key_for_the_same_log_is_refused(signed: Signed) -> None:
     other = NoteSigner(signed.trust.logs[0].name, Ed25519PrivateKey.generate()).verifier
-    trust = Trust(signed.trust.instance, (other, signed.trust.logs[1]), (), ())
+    trust = Trust(signed.trust.instance, (LogKeys.of(other), signed.trust.logs[1]), (), ())
     with connect(signed.database, "auditor", autocommit=True) as connection:
         report = ledger_verify(connection, trust=trust)
     assert [check.name for check in report.checks if check.outcome == "fail"] == ["lineage: signatures"]

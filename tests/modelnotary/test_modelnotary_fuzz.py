@@ -34,6 +34,7 @@ from modelnotary.ledger.errors import (
     CheckpointError,
     DigestError,
     EventError,
+    KeyRotationError,
     NoteError,
     ProofError,
     TextError,
@@ -42,6 +43,7 @@ from modelnotary.ledger.errors import (
     WitnessPolicyError,
 )
 from modelnotary.ledger.event import Event
+from modelnotary.ledger.log_keys import KeyRotation, LogKeys
 from modelnotary.ledger.note import NoteSignature, NoteSigner, NoteVerifier, note_extend, note_split
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.signature_types import ML_DSA_44_COSIGNATURE
@@ -64,6 +66,9 @@ WITNESS = Cosigner("witness.example/1", Ed25519PrivateKey.from_private_bytes(byt
 CHECKPOINT = Checkpoint.from_text(note_split(NOTE)[0])
 COSIGNED = note_extend(NOTE, [WITNESS.sign(CHECKPOINT, at=7)])
 LOG_KEY = KEYS.signer(LINEAGE).verifier
+NEW_KEY = NoteSigner(LINEAGE, Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32))
+ROTATION = KeyRotation(LOG_KEY, NEW_KEY.verifier, 7)
+ROTATED = LogKeys.of(LOG_KEY).rotated(3, ROTATION)
 SEED = b64encode(b"\x01" + bytes([1]) * 32).decode()
 
 
@@ -170,7 +175,12 @@ PARSERS: dict[str, Parser] = {
     "decision": Parser(
         lambda data: decision_open(data, [KEYS.decision.public_key()]), AttestError, [*Sample().decisions().values()]
     ),
-    "trust file": Parser(Trust.from_bytes, TrustError, [KEYS.trust().to_bytes(), FORGER.trust().to_bytes()]),
+    "trust file": Parser(
+        Trust.from_bytes,
+        TrustError,
+        [KEYS.trust().to_bytes(), FORGER.trust().to_bytes(), KEYS.trust().with_log(ROTATED).to_bytes()],
+    ),
+    "key rotation": Parser(KeyRotation.from_note, KeyRotationError, [ROTATION.sign(KEYS.signer(LINEAGE), NEW_KEY)]),
     "manifest": Parser(
         BundleManifest.from_bytes,
         BundleError,

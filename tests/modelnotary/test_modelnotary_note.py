@@ -176,6 +176,7 @@ def test_a_malformed_public_key_is_refused(vkey: str) -> None:
 
 
 def private_text(signer: NoteSigner) -> str:
+    assert isinstance(signer.private_key, Ed25519PrivateKey)
     seed = b"\x01" + signer.private_key.private_bytes_raw()
     return f"PRIVATE+KEY+{signer.name}+{signer.verifier.key_id.hex()}+{b64encode(seed).decode()}"
 

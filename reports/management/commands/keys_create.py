@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from audit.enums import Log
 from modelnotary.ledger.keys import key_generate, key_load
-from modelnotary.ledger.note import NoteSigner, NoteVerifier
+from modelnotary.ledger.log_keys import LogKeys
+from modelnotary.ledger.note import NoteSigner
 from modelnotary.verify.trust import TRUST_FILE, DecisionKey, Trust
 from reports.pki import report_pki_create
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         """Never overwrite a key or the trust file: both are what others rely on."""
         folder: Path = settings.KEYS_DIR
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        logs = tuple(_log_verifier(folder, log) for log in Log)
+        logs = tuple(_log_keys(folder, log) for log in Log)
         decision = _key(folder / "decision.key")
         root = report_pki_create(folder).root_certificate
         path = settings.NOTARY_HOME / TRUST_FILE
@@ -42,8 +43,8 @@ class Command(BaseCommand):
         self.stdout.write(f"trust file written: {path}, fingerprint {trust.fingerprint}")
 
 
-def _log_verifier(folder: Path, log: Log) -> NoteVerifier:
-    return NoteSigner(f"{settings.NOTARY_INSTANCE}/{log.value}", _key(folder / f"{log.value}.key")).verifier
+def _log_keys(folder: Path, log: Log) -> LogKeys:
+    return LogKeys.of(NoteSigner(f"{settings.NOTARY_INSTANCE}/{log.value}", _key(folder / f"{log.value}.key")).verifier)
 
 
 def _key(path: Path) -> Ed25519PrivateKey:
