@@ -57,6 +57,16 @@ class AccessEvent(TextChoices):
     PHI_READ = "phi.read"
 
 
+class Refusal(TextChoices):
+    """Why the signer refuses. The first two are about the log itself and are for good."""
+
+    ROLLED_BACK = "rolled-back", "The log is smaller than what was signed"
+    NOT_EXTENDING = "not-extending", "The log does not extend what was signed"
+    NOT_ACTIVE = "not-active", "The log is frozen or sealed"
+    UNKNOWN_LOG = "unknown-log", "The database has no such log"
+    MEMORY = "memory-unusable", "The signer's memory cannot be read"
+
+
 class AnchorKind(TextChoices):
     """Where checkpoints are published."""
 

@@ -1,5 +1,6 @@
 """What can go wrong in the ledger."""
 
+from audit.enums import Refusal
 from modelnotary.errors import ModelNotaryError
 
 
@@ -34,9 +35,17 @@ class CorruptLogError(AuditError):
 
 
 class SigningRefusedError(AuditError):
-    """The signer will not sign this head: it contradicts what it signed before."""
+    """The signer will not sign this head: it contradicts what it signed before.
+
+    Attributes:
+        kind: Why, for a machine: whether the log itself contradicts what was signed, or something else is amiss.
+    """
 
     code = "signing-refused"
+
+    def __init__(self, message: str, *, kind: Refusal) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class AnchorAddressError(AuditError):

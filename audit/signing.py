@@ -21,7 +21,7 @@ from threading import Lock
 import psycopg
 from django.conf import settings
 
-from audit.enums import Log
+from audit.enums import Log, Refusal
 from audit.errors import SigningRefusedError
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.errors import TreeError
@@ -32,6 +32,7 @@ from modelnotary.ledger.tree import Frontier
 
 logger = logging.getLogger(__name__)
 
+REFUSAL_HEADER = "Notary-Refusal"
 _ROWS_AT_ONCE = 4096
 _BODIES = """
 SELECT b.bytes FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id JOIN ledger.log l ON l.log_id = e.log_id
@@ -65,9 +66,13 @@ class SignerMemory:
         except FileNotFoundError:
             return Frontier()
         except (OSError, ValueError, KeyError, TypeError, AttributeError, TreeError) as error:
-            raise SigningRefusedError(f"the signer's memory {self.path} cannot be read: {error}") from error
+            raise SigningRefusedError(
+                f"the signer's memory {self.path} cannot be read: {error}", kind=Refusal.MEMORY
+            ) from error
         if not belongs:
-            raise SigningRefusedError(f"the signer's memory {self.path} is not that of {self.origin}, or is damaged")
+            raise SigningRefusedError(
+                f"the signer's memory {self.path} is not that of {self.origin}, or is damaged", kind=Refusal.MEMORY
+            )
         return frontier
 
     def store(self, frontier: Frontier) -> None:
@@ -128,20 +133,36 @@ class LogSigner:
                 raise SigningRefusedError(
                     f"{self._memory.origin}: the head of size {size} does not extend what was signed before; the "
                     f"entries stored after it give {frontier.size} leaves and root {frontier.root().hex()}, the head "
-                    f"says {root.hex()}"
+                    f"says {root.hex()}",
+                    kind=Refusal.NOT_EXTENDING,
                 )
             self._memory.store(frontier)  # 5
             return checkpoint_sign(Checkpoint(self._memory.origin, size, root), self._key)  # 6
 
+    def last_sign(self) -> bytes | None:
+        """Sign once more the tree that was signed last, whatever the database holds now; None when none was.
+
+        That is what the log said of itself when it was last seen: a log that came back smaller is held against it.
+
+        Raises:
+            SigningRefusedError: The memory cannot be read.
+        """
+        with self._lock:
+            frontier = self._memory.load()
+        if not frontier.size:
+            return None
+        return checkpoint_sign(Checkpoint(self._memory.origin, frontier.size, frontier.root()), self._key)
+
     def _head(self, connection: psycopg.Connection, frontier: Frontier) -> tuple[int, bytes]:
         row = connection.execute(_HEAD, (self._memory.origin,)).fetchone()
         if row is None:
-            raise SigningRefusedError(f"the database has no log {self._memory.origin}")
+            raise SigningRefusedError(f"the database has no log {self._memory.origin}", kind=Refusal.UNKNOWN_LOG)
         size, root = row
         if size < frontier.size:
             raise SigningRefusedError(
                 f"{self._memory.origin}: the head has size {size}, but size {frontier.size} was signed before; "
-                "the database was rolled back or restored from an older backup"
+                "the database was rolled back or restored from an older backup",
+                kind=Refusal.ROLLED_BACK,
             )
         return size, bytes(root)
 
@@ -172,21 +193,25 @@ def log_signer(*, log: Log, memory: Path) -> LogSigner:
     )
 
 
-def _checkpoint_or_reason(signer: LogSigner) -> tuple[HTTPStatus, bytes]:
+def _checkpoint_or_reason(sign: Callable[[], bytes | None]) -> tuple[HTTPStatus, bytes, Refusal | None]:
     try:
-        return HTTPStatus.OK, signer.head_sign()
+        note = sign()
     except SigningRefusedError as error:
         logger.error("signing refused: %s", error)  # noqa: TRY400 - the reason says it all
-        return HTTPStatus.CONFLICT, f"{error}\n".encode()
+        return HTTPStatus.CONFLICT, f"{error}\n".encode(), error.kind
     except (psycopg.Error, OSError):
         logger.exception("database not reached, or memory not written")
-        return HTTPStatus.SERVICE_UNAVAILABLE, b"the signer cannot reach its database or write its memory\n"
+        return HTTPStatus.SERVICE_UNAVAILABLE, b"the signer cannot reach its database or write its memory\n", None
+    if note is None:
+        return HTTPStatus.NO_CONTENT, b"", None
+    return HTTPStatus.OK, note, None
 
 
 def signer_server(address: tuple[str, int], signers: dict[str, LogSigner]) -> ThreadingHTTPServer:
-    """Give an HTTP server that answers `POST /logs/NAME/checkpoint`.
+    """Give an HTTP server that answers `POST /logs/NAME/checkpoint`, and `GET` for what was signed last.
 
-    200 with a signed checkpoint, 404 for another address, 409 with the reason for refusing, 503 when it cannot work.
+    200 with a signed checkpoint, 204 to GET when nothing was signed yet, 404 for another address, 409 with the reason
+    for refusing and its `Refusal` in the header REFUSAL_HEADER, 503 when it cannot work.
 
     Args:
         address: Host and port to listen on.
@@ -195,14 +220,24 @@ def signer_server(address: tuple[str, int], signers: dict[str, LogSigner]) -> Th
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            name = self.path.removeprefix("/logs/").removesuffix("/checkpoint")
-            if self.path != f"/logs/{name}/checkpoint" or name not in signers:
-                self._answer(HTTPStatus.NOT_FOUND, f"no log at {self.path}\n".encode())
-                return
-            self._answer(*_checkpoint_or_reason(signers[name]))
+            if signer := self._signer():
+                self._answer(*_checkpoint_or_reason(signer.head_sign))
 
-        def _answer(self, status: HTTPStatus, body: bytes) -> None:
+        def do_GET(self) -> None:
+            if signer := self._signer():
+                self._answer(*_checkpoint_or_reason(signer.last_sign))
+
+        def _signer(self) -> LogSigner | None:
+            name = self.path.removeprefix("/logs/").removesuffix("/checkpoint")
+            if self.path == f"/logs/{name}/checkpoint" and name in signers:
+                return signers[name]
+            self._answer(HTTPStatus.NOT_FOUND, f"no log at {self.path}\n".encode(), None)
+            return None
+
+        def _answer(self, status: HTTPStatus, body: bytes, refusal: Refusal | None) -> None:
             self.send_response(status)
+            if refusal:
+                self.send_header(REFUSAL_HEADER, refusal.value)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
