@@ -30,10 +30,23 @@ def large_entries(count: int) -> Iterator[bytes]:
 
 def large_export(folder: Path, count: int) -> Checkpoint:
     """Write a bundle folder whose log has ``count`` entries; return what its checkpoint says."""
+    return _export(folder, large_entries(count))
+
+
+def _export(folder: Path, entries: Iterator[bytes]) -> Checkpoint:
     writer = LogWriter(folder, LINEAGE)
-    writer.extend(large_entries(count))
+    writer.extend(entries)
     checkpoint = Checkpoint(LINEAGE, *writer.head)
     writer.finish(checkpoint_sign(checkpoint, KEYS.signer(LINEAGE)))
     (folder / "trust.json").write_bytes(KEYS.trust().to_bytes())
     folder_seal(folder, subject=sample.SUBJECT, logs=[checkpoint], created_at=NOW, private_key=KEYS.decision)
     return checkpoint
+
+
+def wide_export(folder: Path, mebibytes: int) -> Checkpoint:
+    """Write a bundle folder of about this size whose entries are as long as entries can be; return its checkpoint."""
+    filling = {"filling": "x" * 65_000}
+    shape = sample.event(int("f" * 32, 16), "job.requested", Subject("job", "job_" + "f" * 32), filling, at=NOW)
+    pattern = shape.replace(b"f" * 32, b"%(number)032x")
+    count = mebibytes * 1024 * 1024 // len(shape)
+    return _export(folder, (pattern % {b"number": number} for number in range(count)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import factories
 import psycopg
@@ -43,7 +43,7 @@ def api(database: Database) -> Api:
 @pytest.fixture
 def storage(tmp_path: Path, folder: str) -> Iterator[SmallDisk]:
     """Uploads and artifacts in folders of their own, one of them on a disk that can be filled."""
-    artifacts: dict[str, Any] = settings.STORAGES["artifacts"]
+    artifacts = cast("dict[str, Any]", settings.STORAGES["artifacts"])
     moved = artifacts | {"OPTIONS": artifacts["OPTIONS"] | {"location": tmp_path / "artifacts"}}
     stores = settings.STORAGES | {"artifacts": moved}
     with small_disk(tmp_path / folder, megabytes=4) as disk, override_settings(NOTARY_HOME=tmp_path, STORAGES=stores):
