@@ -7,6 +7,8 @@ the machine does falls on both; or, where there is nothing to compare with, one 
 import json
 import os
 import platform
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROUNDS = 5
+_WHOLE = 100
 RESULTS = Path(__file__).parents[1] / "var" / "bench"
 
 type Better = Literal["higher", "lower"]
@@ -69,22 +72,40 @@ def side_by_side(
     name: str, unit: str, *, ours: Measure, theirs: Measure, goal: float, better: Better = "higher"
 ) -> Row:
     """Measure both in turns, `ROUNDS` times, each round beginning with the other one."""
-    pairs = []
+    say(name)
+    mine, other = [], []
     for number in range(ROUNDS):
         if number % 2:
-            second = theirs()
-            pairs.append((ours(), second))
+            other.append(theirs())
+            mine.append(ours())
         else:
-            pairs.append((ours(), theirs()))
-    mine, other = (median(column) for column in zip(*pairs, strict=True))
-    ratios = [one / two for one, two in pairs]
-    return Row(name, unit, mine, other, goal, better, (min(ratios), max(ratios)))
+            mine.append(ours())
+            other.append(theirs())
+    return compared(name, unit, mine, other, goal=goal, better=better)
 
 
 def alone(name: str, unit: str, *, ours: Measure, goal: float, better: Better = "higher", rounds: int = ROUNDS) -> Row:
     """Measure what has no alternative to be compared with."""
-    values = [ours() for _ in range(rounds)]
+    say(name)
+    return measured(name, unit, [ours() for _ in range(rounds)], goal=goal, better=better)
+
+
+def measured(name: str, unit: str, values: Sequence[float], *, goal: float, better: Better) -> Row:
+    """Make a row of what single rounds gave that were measured together with others."""
     return Row(name, unit, median(values), None, goal, better, (min(values), max(values)))
+
+
+def compared(
+    name: str, unit: str, ours: Sequence[float], theirs: Sequence[float], *, goal: float, better: Better
+) -> Row:
+    """Make a row of two series that were measured in the same rounds."""
+    ratios = [one / two for one, two in zip(ours, theirs, strict=True)]
+    return Row(name, unit, median(ours), median(theirs), goal, better, (min(ratios), max(ratios)))
+
+
+def say(line: str) -> None:
+    """Tell on standard error what is being measured; standard output is for the table."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 def machine() -> str:
@@ -97,15 +118,15 @@ def machine() -> str:
     )
 
 
-def publish(suite: str, rows: Sequence[Row], *, fsync: str) -> None:
+def publish(suite: str, rows: Sequence[Row], *, where: str, fsync: str) -> None:
     """Print the table and write ``var/bench/SUITE.json``.
 
     Args:
         suite: its name.
         rows: what was measured.
+        where: what `machine` said before.
         fsync: whether commits waited for the disk, in words.
     """
-    where = machine()
     table = Table("what", "unit", "ours", "theirs", "ratio", "rounds", "goal", "met", title=suite)
     for row in rows:
         table.add_row(*_cells(row))
@@ -121,13 +142,17 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.name,
         row.unit,
-        f"{row.ours:,.0f}",
-        "" if row.theirs is None else f"{row.theirs:,.0f}",
+        _number(row.ours),
+        "" if row.theirs is None else _number(row.theirs),
         "" if row.ratio is None else f"{row.ratio:.2f}",
         f"{row.spread[0]:,.{digits}f} to {row.spread[1]:,.{digits}f}",
         f"{sign} {row.goal:,.{digits}f}",
         "yes" if row.is_met else "NO",
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"
 
 
 def _lines(path: str) -> list[str]:
