@@ -15,8 +15,9 @@ from audit.adapters.addresses import anchor_at
 from audit.adapters.anchor import Anchor
 from audit.enums import AnchorKind, Log
 from audit.errors import AuditError, UnknownEntryError
-from audit.models import Checkpoint
+from audit.models import AnchorRecord, Checkpoint
 from audit.selectors import anchored_size, checkpoint_latest, checkpoint_waiting, consistency_proof
+from modelnotary.verify.receipts import Receipt, receipts_write
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,25 @@ def checkpoints_publish(*, anchors: Sequence[Anchor]) -> list[Publication]:
 def anchor_lags(*, anchors: Sequence[Anchor]) -> list[AnchorLag]:
     """Tell how far each place is behind each log."""
     return [_lag(log, anchor) for log in Log.values for anchor in anchors]
+
+
+def receipts_file(*, checkpoint: Checkpoint) -> bytes | None:
+    """Give the file of what each place gave last for a log, up to a checkpoint; None when no place gave anything.
+
+    With each receipt goes the proof that the log of this checkpoint begins with the one that was carried there.
+    """
+    records = AnchorRecord.objects.filter(log=checkpoint.log, size__lte=checkpoint.size)
+    newest = records.order_by("kind", "location", "-size").distinct("kind", "location")
+    receipts = [_receipt(record, checkpoint) for record in newest]
+    return receipts_write(receipts) if receipts else None
+
+
+def _receipt(record: AnchorRecord, checkpoint: Checkpoint) -> Receipt:
+    carried = Checkpoint.objects.get(log=record.log, size=record.size)
+    proof: Sequence[bytes] = ()
+    if record.size < checkpoint.size:
+        proof = consistency_proof(log=record.log, old_size=record.size, new_size=checkpoint.size)
+    return Receipt(record.kind, record.location, carried.note.encode(), bytes(record.receipt), tuple(proof))
 
 
 def _publish(checkpoint: Checkpoint, anchor: Anchor) -> Publication:

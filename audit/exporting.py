@@ -1,7 +1,8 @@
 """A whole log as static files in a folder (C2SP tlog-tiles): what an auditor takes away, or a web server hands out.
 
-The folder holds ``checkpoint``, ``chain``, ``tile/…`` and the operator's ``trust.json``. Done again, it goes on where
-it stopped, or follows the log as it grew; full tiles never change and are not written again.
+The folder holds ``checkpoint``, ``chain``, ``tile/…``, the operator's ``trust.json`` and, if there are anchors, what
+they gave in ``receipts.json``. Done again, it goes on where it stopped, or follows the log as it grew; full tiles never
+change and are not written again.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from audit.anchoring import receipts_file
 from audit.errors import ExportError
 from audit.models import Checkpoint
 from audit.selectors import chain_head, checkpoint_latest, tile_read
@@ -20,6 +22,7 @@ from modelnotary.ledger.errors import LedgerError, TileError
 from modelnotary.ledger.note import note_split
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, tiles_of_level
 from modelnotary.ledger.tree import STORED_LEVELS
+from modelnotary.verify.receipts import RECEIPTS_FILE
 
 CHECKPOINT_FILE, CHAIN_FILE, TRUST_FILE = "checkpoint", "chain", "trust.json"
 
@@ -70,11 +73,20 @@ def log_export(*, log: str, folder: Path, progress: Progress) -> Exported:
         _partials_remove(folder, checkpoint.size)
         _write(folder / CHAIN_FILE, f"{chain_head(log=log, size=checkpoint.size).hex()}\n".encode())
         _write(folder / TRUST_FILE, (settings.NOTARY_HOME / "trust.json").read_bytes())
+        _receipts_write(folder / RECEIPTS_FILE, checkpoint)
         os.sync()
         _write(folder / CHECKPOINT_FILE, checkpoint.note.encode())
     except OSError as error:
         raise ExportError(f"cannot export to {folder}: {error.filename or ''} {error.strerror}") from error
     return Exported(log, checkpoint.origin, checkpoint.size, written, len(tiles) - written)
+
+
+def _receipts_write(path: Path, checkpoint: Checkpoint) -> None:
+    receipts = receipts_file(checkpoint=checkpoint)
+    if receipts is None:
+        path.unlink(missing_ok=True)
+    else:
+        _write(path, receipts)
 
 
 def _tiles(size: int) -> Iterator[Tile]:

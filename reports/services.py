@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
 
+from audit.anchoring import receipts_file
 from audit.enums import LineageEvent, Log
 from audit.models import Checkpoint, Entry
 from audit.selectors import bodies_iterate, checkpoint_await
@@ -25,7 +26,15 @@ from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 from modelnotary.ledger.keys import key_load
 from modelnotary.verify.bundle import bundle_write as bundle_file_write
-from modelnotary.verify.bundle_format import MANIFEST_FILE, BundleSubject, log_files, manifest_sign, reports_file
+from modelnotary.verify.bundle_format import (
+    MANIFEST_FILE,
+    BundleSubject,
+    log_files,
+    log_folder,
+    manifest_sign,
+    reports_file,
+)
+from modelnotary.verify.receipts import RECEIPTS_FILE
 from modelnotary.verify.trust import TRUST_FILE
 from reports.enums import DocumentKind
 from reports.models import Document
@@ -139,6 +148,9 @@ def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tup
     """
     entries = list(bodies_iterate(log=Log.LINEAGE, size=checkpoint.size))
     yield from log_files(checkpoint.origin, entries, checkpoint.note.encode()).items()
+    receipts = receipts_file(checkpoint=checkpoint)
+    if receipts is not None:
+        yield f"{log_folder(checkpoint.origin)}/{RECEIPTS_FILE}", receipts
     yield TRUST_FILE, (settings.NOTARY_HOME / TRUST_FILE).read_bytes()
     covered = _covered(checkpoint)
     for evidence in Evidence.objects.filter(model_version=version):

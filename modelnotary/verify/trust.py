@@ -76,7 +76,8 @@ class DecisionKey:
 class Trust:
     """The public keys of one instance: its logs', its decisions', and the roots of its report signatures.
 
-    ``report_roots`` are X.509 certificates in PEM form.
+    ``report_roots`` are X.509 certificates in PEM form; so are ``timestamp_roots``, those of the authorities whose
+    timestamps are believed, who are none of the operator's. A trust file without any does not have that member.
 
     Raises:
         TrustError: a log is not of this instance, or a key or log appears twice.
@@ -86,11 +87,14 @@ class Trust:
     logs: tuple[LogKeys, ...]
     decision_keys: tuple[DecisionKey, ...]
     report_roots: tuple[str, ...]
+    timestamp_roots: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for log in self.logs:
             if not log.name.startswith(f"{self.instance}/"):
                 raise TrustError(f"the key of the log {log.name} is not a log key of {self.instance}")
+        if len(set(self.timestamp_roots)) != len(self.timestamp_roots):
+            raise TrustError("the trust file names a timestamp root twice")
         names = [log.name for log in self.logs] + [key.key_id for key in self.decision_keys]
         if len(set(names)) != len(names):
             raise TrustError("the trust file names a log or a key twice")
@@ -125,16 +129,17 @@ class Trust:
                 "decision_keys": [*keys],
                 "report_roots": [*roots],
                 **rest,
-            } if not rest:
+            }:
                 return cls(
                     instance,
                     _logs(logs, windows=written == TRUST_FORMAT_WINDOWS),
                     tuple(map(_decision_key, keys)),
                     tuple(map(_root, roots)),
+                    tuple(map(_root, _timestamp_roots(rest))),
                 )
         raise TrustError(
             f"a trust file ({TRUST_FORMAT} or {TRUST_FORMAT_WINDOWS}) has exactly the members format, instance, logs, "
-            "decision_keys and report_roots"
+            "decision_keys, report_roots, and perhaps timestamp_roots"
         )
 
     @classmethod
@@ -206,6 +211,7 @@ class Trust:
             "logs": [_key_json(key, windows=windows) for log in self.logs for key in log.keys],
             "decision_keys": [key.to_json() for key in self.decision_keys],
             "report_roots": list(self.report_roots),
+            **({"timestamp_roots": list(self.timestamp_roots)} if self.timestamp_roots else {}),
         }
 
 
@@ -276,11 +282,25 @@ def _decision_key(value: Json) -> DecisionKey:
     raise TrustError("a decision key has the members keyid, public_key, not_before and not_after")
 
 
+def _timestamp_roots(rest: dict[str, Json]) -> list[Json]:
+    """The roots among the members that a trust file need not have.
+
+    Raises:
+        TrustError: there is another member, or the list is none or empty.
+    """
+    match rest:
+        case {"timestamp_roots": [_, *_] as roots, **others} if not others:
+            return roots
+        case {**others} if not others:
+            return []
+    raise TrustError("the one further member of a trust file is timestamp_roots, a list of certificates in PEM form")
+
+
 def _root(value: Json) -> str:
     if isinstance(value, str):
         try:
             load_pem_x509_certificate(value.encode())
         except ValueError as error:
-            raise TrustError(f"a report root is not a certificate in PEM form: {error}") from error
+            raise TrustError(f"a root is not a certificate in PEM form: {error}") from error
         return value
-    raise TrustError("a report root is a certificate in PEM form")
+    raise TrustError("a root is a certificate in PEM form")

@@ -42,11 +42,12 @@ def witnesses_check(name: str, note: bytes, log: LogKeys, policy: WitnessPolicy)
         return missing(name, str(error))
     except LedgerError as error:
         return failed(name, str(error))
-    signed = ", ".join(map(_words, witnessed.cosignatures)) or "nobody, and the policy asks for nobody"
+    signed = ", ".join(map(cosignature_words, witnessed.cosignatures)) or "nobody, and the policy asks for nobody"
     return passed(name, f"the quorum {policy.quorum} is reached; signed by {signed}")
 
 
-def _words(cosignature: Cosignature) -> str:
+def cosignature_words(cosignature: Cosignature) -> str:
+    """Say who signed when, in whatever time he claims."""
     try:
         moment = datetime.fromtimestamp(cosignature.time, UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):

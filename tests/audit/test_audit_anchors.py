@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from anchor_servers import OpensslAuthority, Reply, served, witness_running
+from anchor_servers import served, witness_running
 from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
@@ -18,6 +18,7 @@ from django.utils import timezone
 from ledger_driver import connect, events_append, log_named, one, sequence_all
 from psycopg.errors import ForeignKeyViolation, InsufficientPrivilege, NotNullViolation
 from pytest_django import Settings
+from timestamp_authority import OpensslAuthority, Reply
 
 from audit.adapters.addresses import anchor_at
 from audit.adapters.anchor import Anchor
