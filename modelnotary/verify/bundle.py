@@ -12,7 +12,8 @@ The procedure of `bundle_examine`, numbered as in the code:
 6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare every
     hash with the tiles of hashes, the root with the checkpoint and the chain head with the one stated.
     A log that follows a restored one must say so in entry 0, and what it says of its predecessor must be what
-    the predecessor itself, the checkpoint signed last for it, and step 7 bear out.
+    the predecessor itself, the checkpoint signed last for it, and step 7 bear out. Of entries that are gone the
+    roots are there, and an entry is proved that tells of it.
 7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
     then had.
 8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the
@@ -209,7 +210,7 @@ class _Examination:
         if replay is None:
             self.checks.append(missing("kept checkpoint", "the log cannot be read, so it cannot be compared"))
             return
-        self.checks.append(self._kept.compare(stated.size, replay.kept_root, trust))
+        self.checks.append(self._kept.compare(stated.size, replay.kept_root, trust, min_index=replay.min_index))
 
 
 def _lineage(replays: Mapping[str, Replay | None]) -> Replay | None:

@@ -1,7 +1,7 @@
 """One log of a bundle: steps 5 and 6 of the procedure in `bundle`."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from itertools import islice
 
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.errors import LedgerError
@@ -9,11 +9,10 @@ from modelnotary.ledger.tiles import TILE_WIDTH, tiles_of_level
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import chain_file, log_folder
-from modelnotary.verify.errors import BundleError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
 from modelnotary.verify.log_stretch import Interest
-from modelnotary.verify.receipts import RECEIPTS_FILE, note_with_cosignatures, receipts_check, receipts_parse
+from modelnotary.verify.pruning import PrunedPrefix, prefix_read
 from modelnotary.verify.result import Check, Outcome, failed, missing, passed
 from modelnotary.verify.trust import Trust
 from modelnotary.verify.witnesses import witnesses_check
@@ -45,6 +44,7 @@ class LogExamination:
         self._policy = policy
         self._folder = log_folder(stated.origin)
         self._name = self._folder.removeprefix("logs/")
+        self.prefix: PrunedPrefix | None = None
 
     def run(self, interest: Interest, progress: Progress) -> tuple[Sequence[Check], Replay | None]:
         """Make all checks; the log as read again is None when it cannot be read.
@@ -53,24 +53,31 @@ class LogExamination:
             interest: what to look for in the entries.
             progress: told how far the reading is.
         """
-        checks = [self._checkpoint(), *self._witnesses()]
-        absent = self._absent()
+        prefix, pruning = prefix_read(self._files, self._folder, self._stated, self._trust)
+        checks = [self._checkpoint(), *self._witnesses(), *pruning]
+        self.prefix = prefix
+        first = 0 if prefix is None else prefix.min_index
+        absent = self._absent(first)
         if absent is not None:
             return [*checks, absent], None
         size = None if self._kept is None else self._kept.checkpoint.size
         try:
-            replay = log_replay(self._files, self._stated, interest, kept_size=size, progress=progress)
+            replay = log_replay(self._files, self._stated, interest, pruned=prefix, kept_size=size, progress=progress)
         except LogError as error:
             span = (error.range.start, error.range.end)
             return [*checks, failed(f"{self._name} {error.part}", str(error), span=span)], None
-        checks.append(passed(f"{self._name} entries", f"all {self._stated.size} read and hashed again"))
-        return [*checks, self._tree(replay), self._chain(replay), *self._receipts()], replay
+        words = f"all {self._stated.size - first} from {first} on" if first else f"all {self._stated.size}"
+        checks.append(passed(f"{self._name} entries", f"{words} read and hashed again"))
+        return [*checks, self._tree(replay), self._chain(replay)], replay
 
-    def _absent(self) -> Check | None:
+    def _absent(self, first: int) -> Check | None:
         """Name a file that is not there. Stops at the first, however many entries the log claims to have."""
         if f"{self._folder}/chain" not in self._files.sizes:
             return missing(f"{self._name} entries", f"{self._folder}/chain is not there")
-        for tile in tiles_of_level(None, self._stated.size):
+        for tile in islice(tiles_of_level(1, self._stated.size), -(-first // TILE_WIDTH**2)):
+            if f"{self._folder}/{tile.path}" not in self._files.sizes:
+                return missing(f"{self._name} entries", f"{self._folder}/{tile.path} is not there", span=(0, first))
+        for tile in islice(tiles_of_level(None, self._stated.size), first // TILE_WIDTH, None):
             if f"{self._folder}/{tile.path}" not in self._files.sizes:
                 start = tile.index * TILE_WIDTH
                 span = (start, start + tile.width)
@@ -96,24 +103,7 @@ class LogExamination:
         path, verifier = f"{self._folder}/checkpoint", self._trust.log_verifier(self._stated.origin)
         if self._policy is None or verifier is None or path not in self._files.sizes:
             return []
-        note, receipts = self._files.read(path), f"{self._folder}/{RECEIPTS_FILE}"
-        if receipts in self._files.sizes:
-            with suppress(BundleError):  # of which the check of the receipts tells
-                note = note_with_cosignatures(note, receipts_parse(self._files.read(receipts)))
-        return [witnesses_check(f"{self._name} witnesses", note, verifier, self._policy)]
-
-    def _receipts(self) -> list[Check]:
-        path, log = f"{self._folder}/{RECEIPTS_FILE}", self._trust.log_verifier(self._stated.origin)
-        if log is None or path not in self._files.sizes:
-            return []
-        return receipts_check(
-            f"{self._name} anchors",
-            self._files.read(path),
-            log=log,
-            stated=self._stated,
-            policy=self._policy,
-            roots=self._trust.timestamp_roots,
-        )
+        return [witnesses_check(f"{self._name} witnesses", self._files.read(path), verifier, self._policy)]
 
     def _tree(self, replay: Replay) -> Check:
         size = self._stated.size

@@ -47,8 +47,8 @@ class SuccessionExamination:
         self._replays = replays
         checks: list[Check] = []
         for origin, replay in replays.items():
-            if replay is None:
-                continue
+            if replay is None or replay.min_index:
+                continue  # where entry 0 was archived, its archive tells
             check = f"{_name(origin)} predecessor"
             places = [naming.index for naming in replay.namings.get(LOG_INCARNATION, [])]
             is_successor = log_number(origin) > 1

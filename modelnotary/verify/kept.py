@@ -42,7 +42,7 @@ class KeptCheckpoint:
         """The log it is of."""
         return self.checkpoint.origin
 
-    def compare(self, size: int, root_then: bytes | None, trust: Trust) -> Check:
+    def compare(self, size: int, root_then: bytes | None, trust: Trust, *, min_index: int = 0) -> Check:
         """Check that a log still begins with the entries it had when this was kept.
 
         Args:
@@ -50,6 +50,7 @@ class KeptCheckpoint:
             root_then: the root over its first entries, as many as the kept checkpoint counts; None when it
                 has fewer.
             trust: the log's key.
+            min_index: the first entry that is left, where those before it were archived and dropped.
         """
         verifier = trust.log_verifier(self.origin)
         if verifier is None:
@@ -59,6 +60,11 @@ class KeptCheckpoint:
         except LedgerError as error:
             return failed(_CHECK, f"the checkpoint you kept does not verify with the log's key: {error}")
         counted = self.checkpoint.size
+        if root_then is None and counted < min_index:
+            words = (
+                f"the last of the {counted} entries that the log then had was archived; give the archive that holds it"
+            )
+            return missing(_CHECK, words, span=(counted - 1, counted))
         if root_then is None:
             return missing(
                 _CHECK,

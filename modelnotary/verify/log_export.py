@@ -30,12 +30,12 @@ from modelnotary.verify.incarnations import SuccessionExamination
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import Progress, Replay, no_progress
 from modelnotary.verify.log_stretch import Interest
-from modelnotary.verify.receipts import RECEIPTS_FILE
+from modelnotary.verify.pruning import PRUNED_FILE, Pruned
 from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
 CHECKPOINT_FILE = "checkpoint"
-_FILES = frozenset({CHECKPOINT_FILE, "chain", RECEIPTS_FILE, TRUST_FILE})
+_FILES = frozenset({CHECKPOINT_FILE, "chain", PRUNED_FILE, TRUST_FILE})
 
 
 def log_examine(
@@ -67,7 +67,8 @@ def log_examine(
     except BundleError as error:
         examination.checks.append(failed("files", str(error)))
     report = VerificationReport("log", str(path), tuple(examination.checks), examination.anchor)
-    return BundleFindings(report, examination.trust, reports_named(examination.replay or Replay()))
+    reports = reports_named(examination.replay or Replay())
+    return BundleFindings(report, examination.trust, reports, pruned=examination.pruned)
 
 
 class _Examination:
@@ -76,6 +77,7 @@ class _Examination:
         self.trust: Trust | None = None
         self.anchor: TrustAnchor | None = None
         self.replay: Replay | None = None
+        self.pruned: Pruned | None = None
         self._kept = kept
         self._policy = policy
         self._progress = progress
@@ -91,6 +93,8 @@ class _Examination:
         self.checks += checks
         succession = SuccessionExamination(named, [stated], self.trust, self._kept)
         self.checks += succession.checks({stated.origin: self.replay}, alone=True)
+        if log.prefix is not None and self.replay is not None:
+            self.pruned = Pruned(log.prefix, self.replay.roots_gone)
         self._kept_check(stated, self.trust)  # 5
         self.checks.append(_files_check(files, stated))  # 6
 
@@ -124,7 +128,8 @@ class _Examination:
         elif self.replay is None:
             self.checks.append(missing("kept checkpoint", "the log cannot be read, so it cannot be compared"))
         else:
-            self.checks.append(self._kept.compare(stated.size, self.replay.kept_root, trust))
+            kept_root, first = self.replay.kept_root, self.replay.min_index
+            self.checks.append(self._kept.compare(stated.size, kept_root, trust, min_index=first))
 
 
 class _AsInBundle:

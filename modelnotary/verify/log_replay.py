@@ -7,7 +7,7 @@ here. Memory holds a few stretches, the edge of the tree, and what the log names
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import batched
+from itertools import batched, islice
 
 from modelnotary.ledger.chain import Chain
 from modelnotary.ledger.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from modelnotary.verify.bundle_format import log_folder
 from modelnotary.verify.errors import VerifyError
 from modelnotary.verify.log_stretch import BadRange, Interest, Naming, StretchReading, TileSource, stretch_read
 from modelnotary.verify.parallel import ordered_map, processors
+from modelnotary.verify.pruning import PrunedPrefix
 
 SMALL_LOG = 20_000
 """Up to so many entries, starting processes takes longer than reading them here."""
@@ -58,6 +59,12 @@ class Replay:
     kept_root: bytes | None = None
     namings: dict[str, list[Naming]] = field(default_factory=dict)
     frontier: Sequence[bytes] = ()
+    roots_gone: tuple[bytes, ...] = ()
+
+    @property
+    def min_index(self) -> int:
+        """The first entry that was there to be read."""
+        return len(self.roots_gone) * TILE_WIDTH
 
 
 def namings_merged(each: Iterable[dict[str, list[Naming]]]) -> dict[str, list[Naming]]:
@@ -78,6 +85,7 @@ def log_replay(
     checkpoint: Checkpoint,
     interest: Interest | None,
     *,
+    pruned: PrunedPrefix | None = None,
     kept_size: int | None = None,
     workers: int | None = None,
     progress: Progress = no_progress,
@@ -88,6 +96,7 @@ def log_replay(
         files: the bundle; all tiles of entries are there.
         checkpoint: what the log says it is; only origin and size are used here.
         interest: what to look for in the entries; None to hash them alone.
+        pruned: what is said of entries at the start that are gone.
         kept_size: a smaller size at which the root is wanted too.
         workers: how many processes read; by default one for each processor, and none for a small log.
         progress: told how far the reading is.
@@ -102,16 +111,31 @@ def log_replay(
     if workers is None:
         workers = 1 if checkpoint.size <= SMALL_LOG else processors()
     reader = _Reader(files, checkpoint, kept_size)
-    stretches = batched(_sources(files, checkpoint), _TILES_AT_ONCE)
+    if pruned is not None:
+        reader.skip(_roots_gone(files, checkpoint, pruned.min_index), pruned.chain)
+    stretches = batched(_sources(files, checkpoint, reader.size // TILE_WIDTH), _TILES_AT_ONCE)
     for reading in ordered_map(partial(stretch_read, interest=interest), stretches, workers=workers):
         reader.take(reading)
         progress(name, reader.size, checkpoint.size)
     return reader.finish()
 
 
-def _sources(files: Files, checkpoint: Checkpoint) -> Iterator[TileSource]:
+def _roots_gone(files: Files, checkpoint: Checkpoint, min_index: int) -> Iterator[bytes]:
+    """The roots over 256 entries each of the entries that are gone, as the tiles of level 1 tell them."""
+    for tile in tiles_of_level(1, checkpoint.size):
+        start = tile.index * TILE_WIDTH**2
+        if start >= min_index:
+            return
+        data = files.read(f"{log_folder(checkpoint.origin)}/{tile.path}")
+        if len(data) != tile.width * HASH_BYTES:
+            raise LogError("tree", BadRange(start, min_index, f"{tile.path} is cut off"))
+        for index in range(min(tile.width, (min_index - start) // TILE_WIDTH)):
+            yield data[index * HASH_BYTES : (index + 1) * HASH_BYTES]
+
+
+def _sources(files: Files, checkpoint: Checkpoint, first: int) -> Iterator[TileSource]:
     folder = log_folder(checkpoint.origin)
-    for tile in tiles_of_level(None, checkpoint.size):
+    for tile in islice(tiles_of_level(None, checkpoint.size), first, None):
         leaves = f"{folder}/{Tile(0, tile.index, tile.width).path}"
         yield TileSource(
             tile,
@@ -126,7 +150,8 @@ class _Reader:
     def __init__(self, files: Files, checkpoint: Checkpoint, kept_size: int | None) -> None:
         self._replay = Replay(kept_root=EMPTY_ROOT if kept_size == 0 else None)
         self._frontier = Frontier()
-        self._chain = Chain(checkpoint.origin)
+        self._origin = checkpoint.origin
+        self._chain = Chain(self._origin)
         self._kept_size = kept_size
         self._tiles = _HashTiles(files, checkpoint)
 
@@ -135,14 +160,21 @@ class _Reader:
         """How many entries were read."""
         return self._chain.size
 
+    def skip(self, roots: Iterable[bytes], link: bytes) -> None:
+        """Begin with entries that are gone, of which only the roots over 256 each are left."""
+        self._replay.roots_gone = tuple(roots)
+        for root in self._replay.roots_gone:
+            self._tile_add(root)
+            if self._frontier.size == self._kept_size:
+                self._replay.kept_root = self._frontier.root()
+        self._chain = Chain(self._origin, self._frontier.size, link)
+
     def take(self, reading: StretchReading) -> None:
         leaves = [reading.leaves[start : start + HASH_BYTES] for start in range(0, len(reading.leaves), HASH_BYTES)]
         self._root_then(leaves)
         self._chain.extend(leaves)
         for root in reading.roots:
-            subtree = Subtree(STORED_LEVELS, self._frontier.size // TILE_WIDTH, root)
-            for completed in (subtree, *self._frontier.extend([root], level=STORED_LEVELS)):
-                self._tiles.add(completed)
+            self._tile_add(root)
         self._frontier.extend(leaves[len(reading.roots) * TILE_WIDTH :])
         for naming in reading.namings:
             self._replay.namings.setdefault(naming.type, []).append(naming)
@@ -154,6 +186,11 @@ class _Reader:
         self._replay.root, self._replay.chain_head = self._frontier.root(), self._chain.head
         self._replay.frontier = self._frontier.hashes
         return self._replay
+
+    def _tile_add(self, root: bytes) -> None:
+        subtree = Subtree(STORED_LEVELS, self._frontier.size // TILE_WIDTH, root)
+        for completed in (subtree, *self._frontier.extend([root], level=STORED_LEVELS)):
+            self._tiles.add(completed)
 
     def _root_then(self, leaves: list[bytes]) -> None:
         wanted, size = self._kept_size, self._frontier.size

@@ -17,7 +17,8 @@ from modelnotary.ledger.errors import CanonicalError, LedgerError
 from modelnotary.ledger.event import Event
 from modelnotary.ledger.note import note_split
 from modelnotary.ledger.proof import MAX_PROOF_BYTES, InclusionProof
-from modelnotary.ledger.tiles import TILE_WIDTH
+from modelnotary.ledger.tiles import TILE_WIDTH, Tile
+from modelnotary.verify.archive import Files
 from modelnotary.verify.errors import BundleError
 from modelnotary.verify.log_archive_format import ArchiveManifest
 from modelnotary.verify.result import Check, failed, missing, passed
@@ -113,7 +114,7 @@ class PrunedPrefix:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What an exported log says about the entries it no longer has: ``roots`` are those over 256 of them each."""
+    """What a log says about the entries it no longer has: ``roots`` are those over 256 of them each."""
 
     prefix: PrunedPrefix
     roots: tuple[bytes, ...]
@@ -127,14 +128,45 @@ class Archived:
     roots: tuple[bytes, ...]
 
 
-def pruning_check(name: str, prefix: PrunedPrefix, trust: Trust) -> Check:
-    """Check that entries that are gone are gone by the log's own word."""
+def prefix_read(files: Files, folder: str, stated: Checkpoint, trust: Trust) -> tuple[PrunedPrefix | None, list[Check]]:
+    """Read what a log in a bundle or export says about entries that are gone, and check that they are by its own word.
+
+    Args:
+        files: the bundle.
+        folder: the log's folder in it.
+        stated: the log's checkpoint.
+        trust: the keys of the logs.
+
+    Returns:
+        What is said, None if nothing or nothing that could be; and the checks, none for a log without ``pruned.json``.
+    """
+    name, path = f"{folder.rpartition('/')[2]} pruning", f"{folder}/{PRUNED_FILE}"
+    if path not in files.sizes:
+        return None, []
+    try:
+        prefix = PrunedPrefix.from_bytes(files.read(path))
+    except BundleError as error:
+        return None, [failed(name, str(error))]
+    if prefix.origin != stated.origin or prefix.min_index >= stated.size:
+        words = f"{PRUNED_FILE} is of {prefix.origin} from entry {prefix.min_index} on, not of this log"
+        return None, [failed(name, words)]
     words = f"the entries 0 to {prefix.min_index - 1} are gone"
     try:
         entry = prefix.explained(trust)
     except (LedgerError, BundleError) as error:
-        return failed(name, f"{words}, and nothing in the log explains it: {error}", span=(0, prefix.min_index))
-    return passed(name, f"{words}; {entry} tells that they were archived and dropped")
+        check = failed(name, f"{words}, and no entry explains it: {error}", span=(0, prefix.min_index))
+    else:
+        check = passed(name, f"{words}; {entry} tells that they were archived and dropped")
+    return prefix, [check, *_stray_checks(files, folder, prefix)]
+
+
+def _stray_checks(files: Files, folder: str, prefix: PrunedPrefix) -> list[Check]:
+    """Name a tile of entries that are said to be gone: nobody would look at it."""
+    for index in range(prefix.min_index // TILE_WIDTH):
+        for tile in (Tile(None, index), Tile(0, index)):
+            if f"{folder}/{tile.path}" in files.sizes:
+                return [failed(f"{folder.rpartition('/')[2]} pruning", f"{tile.path} is there, but is said to be gone")]
+    return []
 
 
 def archives_check(pruned: Pruned, archives: Sequence[Archived]) -> Check:
