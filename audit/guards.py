@@ -5,12 +5,18 @@ rights would change the database, not this file.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import psycopg
 
 _TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor", "change")
+_PARTITIONED = ("body", "entry")
+# Made from the bytes, and made anew at any time: nothing has to guard them.
+_DERIVED = ("projection", "projected")
+_SEQUENCES = ("body_id", "change_id_seq")
 _VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
-_APPEND_ONLY = ("log", "body", "entry", "node", "checkpoint", "anchor", "change")
+_APPEND_ONLY = ("body", "entry", "node", "checkpoint", "anchor", "change")
 _OWNER = "mn_owner"
 
 # pg_trigger.tgtype: 1 per row, 2 before, 8 on delete, 16 on update, 32 on truncate.
@@ -19,38 +25,54 @@ _TRIGGERS: dict[tuple[str, str], tuple[str, int]] = {
     **{(table, "no_truncate"): ("refuse_change", 34) for table in _TABLES},
     ("head", "only_grows"): ("head_only_grows", 19),
     ("head", "no_delete"): ("refuse_change", 11),
+    ("log", "only_advances"): ("log_only_advances", 19),
+    ("log", "no_delete"): ("refuse_change", 11),
 }
+_PARTITION_TRIGGERS = {"append_only": ("refuse_change", 27), "no_truncate": ("refuse_change", 34)}
 # SHA-256 of each function's source: a guard that was emptied still has its name.
 _FUNCTIONS = {
     "anchor_record": "748aaff52d9fa4dc8b01e454414778366006dda49f8dc300088faf707e428127",
+    "append": "bd82bfdbdfc28f91c530da3324260bd22c897466eee8c99bc168d3ea2e36c565",
+    "append_refuse": "c18ff614d038eac994809a095c12d0ace4055f6c735215a1b7c6ba517b839ae7",
     "change_capture": "3b75f55b5cb28fbf6f5dd823135dee1738858c35301c8f7de608da07a68cc682",
-    "append": "5072ff00780c9e331c94948d6780ab2b509aebc84c8576a8ba6db644ec557e82",
+    "event_read": "5d1cc8d893249d3d582cbf06144e25a5c43168d60d5a0f15f8002e844c72a732",
     "head_only_grows": "69d671d325b3e05670ec6cce3eef7766a8a3d7d8d31263bb55e99813767d9c43",
+    "log_freeze": "46ffedd4470892406ff7918e9abe16a8e96fe94c52eb2700df38a73edec2cfa2",
+    "log_only_advances": "dae999f9c0ab4c89a5491126d0197c73e575484459ba036f72df345a637b84d7",
+    "partition_attach": "317b22be3af91990d46162cea9e8208a9d7730d38f084fe82fb7289490fc14f3",
+    "partitions_ahead": "87e45147cf941232705fc78d3b6f08738ddb293d04f122a596946d1428c3955e",
+    "partitions_end": "8afb46049c06040366ac96c13526e926a7bbbb6109b6fd1bb51b00851bdf3d0b",
     "refuse_change": "96c9889e01321a7a89869b12a42df8fabf5d5989342609b545f8a978e97a08c9",
 }
 _UNIQUE = {
     ("log", "PRIMARY KEY (log_id)"),
     ("log", "UNIQUE (name)"),
     ("log", "UNIQUE (origin)"),
-    ("body", "PRIMARY KEY (id)"),
-    ("body", "UNIQUE (event_id)"),
-    ("queue", "PRIMARY KEY (id)"),
-    ("entry", "PRIMARY KEY (log_id, seq)"),
-    ("entry", "UNIQUE (body_id)"),
+    ("log", "CREATE UNIQUE INDEX log_active ON ledger.log USING btree (class) WHERE (state = 'active'::text)"),
+    ("queue", "PRIMARY KEY (log_id, id)"),
     ("node", "PRIMARY KEY (log_id, level, idx)"),
     ("head", "PRIMARY KEY (log_id)"),
     ("checkpoint", "PRIMARY KEY (log_id, size)"),
     ("anchor", "PRIMARY KEY (log_id, kind, location, size)"),
     ("change", "PRIMARY KEY (id)"),
+    ("projection", "PRIMARY KEY (log_id, seq)"),
+    ("projected", "PRIMARY KEY (log_id)"),
 }
+_PARTITION_UNIQUE = {"body": ("PRIMARY KEY (id)", "UNIQUE (event_id)"), "entry": ("PRIMARY KEY (seq)",)}
 _RIGHTS = {
     ("append", "mn_app", "EXECUTE"),
     ("anchor_record", "mn_app", "EXECUTE"),
-    *((name, role, "SELECT") for name in (*_TABLES, *_VIEWS) for role in ("mn_auditor", "mn_sequencer")),
+    ("log_freeze", "mn_sequencer", "EXECUTE"),
+    ("partitions_ahead", "mn_sequencer", "EXECUTE"),
+    *(
+        (name, role, "SELECT")
+        for name in (*_TABLES, *_DERIVED, *_VIEWS, "body_id")
+        for role in ("mn_auditor", "mn_sequencer")
+    ),
     *((table, "mn_signer", "SELECT") for table in ("log", "body", "entry", "head")),
-    *((table, "mn_sequencer", "INSERT") for table in ("entry", "node", "checkpoint")),
-    ("head", "mn_sequencer", "UPDATE"),
-    ("queue", "mn_sequencer", "DELETE"),
+    *((table, "mn_sequencer", "INSERT") for table in ("entry", "node", "checkpoint", "projection")),
+    *((table, "mn_sequencer", "UPDATE") for table in ("head", "projected")),
+    *((table, "mn_sequencer", "DELETE") for table in ("queue", "projection")),
 }
 
 _READ_TRIGGERS = """
@@ -58,18 +80,35 @@ SELECT c.relname, t.tgname, p.proname, t.tgtype, t.tgenabled = 'A' AND t.tgqual 
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
  WHERE c.relnamespace = to_regnamespace('ledger') AND NOT t.tgisinternal
 """
+# A range partition's bound reads: FOR VALUES FROM ('0') TO ('1048576')
+_READ_PARTITIONS = """
+SELECT r.name, c.relname, p.relname, (b.range)[1]::bigint, (b.range)[2]::bigint
+  FROM unnest(%s::text[]) r(name)
+ CROSS JOIN pg_partition_tree(to_regclass('ledger.' || r.name)) t
+  JOIN pg_class c ON c.oid = t.relid JOIN pg_class p ON p.oid = t.parentrelid
+ CROSS JOIN LATERAL (
+   SELECT regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''(\\d+)''\\) TO \\(''(\\d+)''\\)')) b(range)
+"""
+# For each log the first key that it still keeps and the last one used, of its bodies and of its entries.
+_READ_EXTENTS = """
+SELECT l.log_id, l.state = 'active',
+       (SELECT e.body_id FROM ledger.entry e WHERE e.log_id = l.log_id AND e.seq = l.min_index), s.last_value,
+       l.min_index, h.size
+  FROM ledger.log l JOIN ledger.head h USING (log_id) CROSS JOIN ledger.body_id s ORDER BY l.log_id
+"""
 _READ_FUNCTIONS = """
 SELECT proname, encode(sha256(convert_to(prosrc, 'UTF8')), 'hex') FROM pg_proc
  WHERE pronamespace = to_regnamespace('ledger')
 """
 _READ_UNIQUE = """
-SELECT r.relname, pg_get_constraintdef(c.oid)
-  FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_index i ON i.indexrelid = c.conindid
- WHERE c.connamespace = to_regnamespace('ledger') AND c.contype IN ('p', 'u') AND i.indisvalid
+SELECT r.relname, coalesce(pg_get_constraintdef(c.oid), pg_get_indexdef(i.indexrelid))
+  FROM pg_index i JOIN pg_class r ON r.oid = i.indrelid
+  LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
+ WHERE r.relnamespace = to_regnamespace('ledger') AND i.indisunique AND i.indisvalid
 """
 _READ_OWNED = """
 SELECT relname, pg_get_userbyid(relowner) FROM pg_class
- WHERE relnamespace = to_regnamespace('ledger') AND relkind IN ('r', 'p', 'v', 'm', 'f')
+ WHERE relnamespace = to_regnamespace('ledger') AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 UNION ALL
 SELECT proname, pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = to_regnamespace('ledger')
 UNION ALL
@@ -78,7 +117,7 @@ SELECT 'schema', pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'le
 _READ_RIGHTS = """
 WITH acl(name, owner, item) AS (
   SELECT c.relname, c.relowner, a FROM pg_class c, aclexplode(c.relacl) a
-   WHERE c.relnamespace = to_regnamespace('ledger') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   WHERE c.relnamespace = to_regnamespace('ledger') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   UNION ALL
   SELECT c.relname || '.' || t.attname, c.relowner, a
     FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid, aclexplode(t.attacl) a
@@ -98,11 +137,59 @@ SELECT rolname FROM pg_roles r
 """
 
 
-def trigger_faults(connection: psycopg.Connection) -> list[str]:
-    """Say which append-only triggers are missing, switched off, weakened or replaced; one cheap query."""
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """A table under a partitioned one. A leaf has rows, with keys from `low` up to, without, `high`."""
+
+    root: str
+    name: str
+    parent: str
+    low: int | None
+    high: int | None
+
+
+def _partitions(connection: psycopg.Connection) -> list[_Partition]:
+    return [_Partition(*row) for row in connection.execute(_READ_PARTITIONS, (list(_PARTITIONED),))]
+
+
+def standing_faults(connection: psycopg.Connection) -> list[str]:
+    """Say what a running system has to look at often: append-only triggers on every partition, and the partitions.
+
+    Two cheap queries, besides one row for each log.
+    """
+    partitions = _partitions(connection)
+    return [*_trigger_faults(connection, partitions), *_partition_faults(connection, partitions)]
+
+
+def guard_faults(connection: psycopg.Connection) -> list[str]:
+    """Say in what the database's protection of the ledger differs from what the migrations set up; nothing if in none.
+
+    Looks at triggers and the source of their functions, partitions, unique constraints, tables, owners, rights and
+    roles.
+    """
+    partitions = _partitions(connection)
+    leaves = [each for each in partitions if each.low is not None]
+    unique = {*_UNIQUE, *((leaf.name, what) for leaf in leaves for what in _PARTITION_UNIQUE[leaf.root])}
+    owned: dict[str, str] = dict(connection.execute(_READ_OWNED).fetchall())
+    names = {*_TABLES, *_DERIVED, *_VIEWS, *_SEQUENCES, *_FUNCTIONS, *(each.name for each in partitions), "schema"}
+    return [
+        *_trigger_faults(connection, partitions),
+        *_partition_faults(connection, partitions),
+        *_differences("function", set(_FUNCTIONS.items()), connection.execute(_READ_FUNCTIONS)),
+        *_differences("constraint", unique, connection.execute(_READ_UNIQUE)),
+        *_differences("object", {(name,) for name in names}, ((name,) for name in owned)),
+        *(f"{name} belongs to {owner}" for name, owner in sorted(owned.items()) if owner != _OWNER),
+        *_differences("right", _RIGHTS, connection.execute(_READ_RIGHTS)),
+        *(f"role {role} has more power than it needs" for (role,) in connection.execute(_READ_ROLES)),
+    ]
+
+
+def _trigger_faults(connection: psycopg.Connection, partitions: list[_Partition]) -> list[str]:
+    """Say which append-only triggers are missing, switched off, weakened or replaced."""
     found = {(table, name): (*what, on) for table, name, *what, on in connection.execute(_READ_TRIGGERS)}
+    of_partitions = {(each.name, name): what for each in partitions for name, what in _PARTITION_TRIGGERS.items()}
     faults = []
-    for (table, name), what in _TRIGGERS.items():
+    for (table, name), what in (_TRIGGERS | of_partitions).items():
         state = found.pop((table, name), None)
         if state is None:
             faults.append(f"trigger {name} of {table} is missing")
@@ -111,22 +198,30 @@ def trigger_faults(connection: psycopg.Connection) -> list[str]:
     return faults + [f"trigger {name} of {table} is not known" for table, name in found]
 
 
-def guard_faults(connection: psycopg.Connection) -> list[str]:
-    """Say in what the database's protection of the ledger differs from what the migrations set up; nothing if in none.
+def _partition_faults(connection: psycopg.Connection, partitions: list[_Partition]) -> list[str]:
+    """Say where a log's partitions have a hole, do not reach back to its first kept entry, or are about to run out."""
+    faults = []
+    for log_id, is_active, *keys in connection.execute(_READ_EXTENTS):
+        for root, first, used in (("body", *keys[:2]), ("entry", *keys[2:])):
+            branch = f"{root}_{log_id}"
+            of_log = [each for each in partitions if each.parent == branch]
+            leaves = sorted((each.low, each.high) for each in of_log if each.low is not None and each.high is not None)
+            faults += _extent_faults(branch, leaves, first, used if is_active else None)
+    return faults
 
-    Looks at triggers and the source of their functions, unique constraints, tables, owners, rights and roles.
-    """
-    owned: dict[str, str] = dict(connection.execute(_READ_OWNED).fetchall())
-    names = {*_TABLES, *_VIEWS, *_FUNCTIONS, "schema"}
-    return [
-        *trigger_faults(connection),
-        *_differences("function", set(_FUNCTIONS.items()), connection.execute(_READ_FUNCTIONS)),
-        *_differences("constraint", _UNIQUE, connection.execute(_READ_UNIQUE)),
-        *_differences("object", {(name,) for name in names}, ((name,) for name in owned)),
-        *(f"{name} belongs to {owner}" for name, owner in sorted(owned.items()) if owner != _OWNER),
-        *_differences("right", _RIGHTS, connection.execute(_READ_RIGHTS)),
-        *(f"role {role} has more power than it needs" for (role,) in connection.execute(_READ_ROLES)),
+
+def _extent_faults(branch: str, leaves: list[tuple[int, int]], first: int | None, used: int | None) -> list[str]:
+    if not leaves:
+        return [f"{branch} has no partition"]
+    faults = [
+        f"no partition of {branch} holds {high} to {low - 1}" for (_, high), (low, _) in pairwise(leaves) if high != low
     ]
+    if first is not None and first < leaves[0][0]:
+        faults.append(f"no partition of {branch} holds {first} to {leaves[0][0] - 1}")
+    low, high = leaves[-1]
+    if used is not None and used + (high - low) >= high:
+        faults.append(f"{branch} has room up to {high} and is at {used}: no partition ahead; does the sequencer run?")
+    return faults
 
 
 def _differences(what: str, expected: Iterable[tuple[str, ...]], found: Iterable[tuple[str, ...]]) -> list[str]:

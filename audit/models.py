@@ -19,6 +19,7 @@ class Entry(models.Model):
     subject_digest = models.TextField(null=True)  # noqa: DJ001 - the database's own null: no digest is not an empty one
     bytes = models.BinaryField()
     leaf = models.BinaryField(null=True)
+    origin = models.TextField()
 
     class Meta:
         managed = False

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from audit.guards import trigger_faults
+from audit.guards import standing_faults
 
 _PULSE = """
 SELECT l.name, h.size, coalesce(c.size, 0),
-       (SELECT extract(epoch FROM clock_timestamp() - b.at) FROM ledger.body b
-         WHERE b.id = (SELECT q.id FROM ledger.queue q WHERE q.log_id = l.log_id ORDER BY q.id LIMIT 1)),
-       (SELECT extract(epoch FROM clock_timestamp() - b.at) FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id
+       (SELECT extract(epoch FROM clock_timestamp() - (ledger.event_read(b.bytes)).at) FROM ledger.body b
+         WHERE b.log_id = l.log_id
+           AND b.id = (SELECT q.id FROM ledger.queue q WHERE q.log_id = l.log_id ORDER BY q.id LIMIT 1)),
+       (SELECT extract(epoch FROM clock_timestamp() - (ledger.event_read(b.bytes)).at)
+          FROM ledger.entry e JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
          WHERE e.log_id = l.log_id AND e.seq = coalesce(c.size, 0))
   FROM ledger.log l JOIN ledger.head h USING (log_id)
   LEFT JOIN LATERAL (SELECT size FROM ledger.checkpoint WHERE log_id = l.log_id ORDER BY size DESC LIMIT 1) c ON true
@@ -47,9 +49,9 @@ def log_pulses() -> list[LogPulse]:
         ]
 
 
-def triggers_stand() -> bool:
-    """Tell whether every append-only trigger is there and always enabled."""
+def ledger_faults() -> list[str]:
+    """Say which append-only triggers and partitions are missing or not as they must be; nothing if none."""
     auditor = connections["auditor"]
     auditor.ensure_connection()
     assert auditor.connection is not None
-    return not trigger_faults(auditor.connection)
+    return standing_faults(auditor.connection)

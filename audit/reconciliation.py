@@ -41,7 +41,7 @@ _UNATTRIBUTED = """
 SELECT c.xid::text, min(c.at), array_agg(concat_ws(' ', c.op, c.source, c.pk) ORDER BY c.id)
   FROM ledger.change c
  WHERE c.at >= coalesce(%s, '-infinity'::timestamptz) AND NOT EXISTS (
-   SELECT FROM ledger.body b JOIN ledger.log l USING (log_id) WHERE b.xid = c.xid AND l.name = 'lineage')
+   SELECT FROM ledger.body b JOIN ledger.log l USING (log_id) WHERE b.xid = c.xid AND l.class = 'lineage')
  GROUP BY c.xid ORDER BY min(c.id)
 """
 

@@ -20,12 +20,26 @@ logger = logging.getLogger(__name__)
 
 BATCH = 1024
 
+_HEAD = """
+SELECT size, root, chain, frontier FROM ledger.head h JOIN ledger.log l USING (log_id)
+ WHERE log_id = %s AND l.state = 'active' FOR UPDATE OF h SKIP LOCKED
+"""
 _DRAIN = """
 WITH drained AS (
   DELETE FROM ledger.queue
-   WHERE id IN (SELECT id FROM ledger.queue WHERE log_id = %s ORDER BY id LIMIT %s)
+   WHERE log_id = %s AND id IN (SELECT id FROM ledger.queue WHERE log_id = %s ORDER BY id LIMIT %s)
   RETURNING id)
-SELECT b.id, b.bytes FROM drained JOIN ledger.body b USING (id) ORDER BY b.id
+SELECT b.id, b.bytes FROM drained JOIN ledger.body b USING (id) WHERE b.log_id = %s ORDER BY b.id
+"""
+_PROJECTED = "SELECT size FROM ledger.projected WHERE log_id = %s FOR UPDATE SKIP LOCKED"
+_PROJECT = """
+INSERT INTO ledger.projection (log_id, seq, body_id, event_id, event_type, at, actor_id, actor_name,
+                               subject_kind, subject_id, subject_digest)
+SELECT e.log_id, e.seq, e.body_id, r.event_id, r.event_type, r.at, r.actor_id, r.actor_name,
+       r.subject_kind, r.subject_id, r.subject_digest
+  FROM ledger.entry e LEFT JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
+  LEFT JOIN LATERAL ledger.event_read(b.bytes) r ON true
+ WHERE e.log_id = %s AND e.seq >= %s AND e.seq < %s
 """
 _LAST = "SELECT seq, chain FROM ledger.entry WHERE log_id = %s AND seq >= %s ORDER BY seq LIMIT 2"
 
@@ -37,28 +51,31 @@ class LogRow:
     log_id: int
     name: str
     origin: str
+    log_class: str
 
 
 def logs_list(connection: psycopg.Connection) -> list[LogRow]:
     """Give the instance's logs."""
-    rows = connection.execute("SELECT log_id, name, origin FROM ledger.log ORDER BY log_id").fetchall()
+    rows = connection.execute("SELECT log_id, name, origin, class FROM ledger.log ORDER BY log_id").fetchall()
     return [LogRow(*row) for row in rows]
 
 
 def batch_sequence(connection: psycopg.Connection, log: LogRow, *, limit: int = BATCH) -> int:
-    """Give up to `limit` waiting events their place; return how many, 0 too while another sequencer holds the log.
+    """Give up to `limit` waiting events their place; return how many.
+
+    None get one while another sequencer holds the log, or when it is not active any more.
 
     Raises:
         CorruptLogError: The head does not fit its subtrees or the last entry. Nothing is written.
     """
     with connection.transaction():
         head = connection.execute(
-            "SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = %s FOR UPDATE SKIP LOCKED",
+            _HEAD,
             (log.log_id,),
         ).fetchone()
         if head is None:
             return 0
-        waiting = connection.execute(_DRAIN, (log.log_id, limit), binary=True).fetchall()
+        waiting = connection.execute(_DRAIN, (log.log_id, log.log_id, limit, log.log_id), binary=True).fetchall()
         if waiting:
             _extend(connection, log, head, waiting)
         return len(waiting)
@@ -113,6 +130,30 @@ def _nodes_store(connection: psycopg.Connection, log: LogRow, completed: list[Su
             "INSERT INTO ledger.node (log_id, level, idx, hash) VALUES (%s, %s, %s, %s)",
             [(log.log_id, node.level, node.index, node.hash) for node in completed],
         )
+
+
+def partitions_ahead(connection: psycopg.Connection) -> int:
+    """Make the partitions that the active logs will soon need; return how many were made."""
+    row = connection.execute("SELECT ledger.partitions_ahead()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def projection_fill(connection: psycopg.Connection, log: LogRow, *, limit: int = BATCH) -> int:
+    """Make up to `limit` further entries searchable, in the order of the log; return how many.
+
+    Indices have no gaps and entries do not change, so that a position says all; an event is searchable before, too,
+    only slowly.
+    """
+    with connection.transaction():
+        at = connection.execute(_PROJECTED, (log.log_id,)).fetchone()
+        if at is None:
+            return 0
+        done = connection.execute(_PROJECT, (log.log_id, at[0], at[0] + limit)).rowcount
+        if done:
+            statement = "UPDATE ledger.projected SET size = size + %s WHERE log_id = %s"
+            connection.execute(statement, (done, log.log_id))
+        return done
 
 
 def checkpoint_due(connection: psycopg.Connection, log: LogRow) -> int | None:

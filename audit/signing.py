@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 REFUSAL_HEADER = "Notary-Refusal"
 _ROWS_AT_ONCE = 4096
 _BODIES = """
-SELECT b.bytes FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id JOIN ledger.log l ON l.log_id = e.log_id
+SELECT b.bytes FROM ledger.log l JOIN ledger.entry e USING (log_id)
+  JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
  WHERE l.origin = %s AND e.seq >= %s AND e.seq < %s ORDER BY e.seq
 """
 _HEAD = "SELECT h.size, h.root FROM ledger.head h JOIN ledger.log l USING (log_id) WHERE l.origin = %s"

@@ -10,11 +10,11 @@ The procedure, for each log, in one snapshot of the database:
 6. checkpoints: every stored checkpoint's root is that of the tree of its size.
 7. signatures: every stored note says what its row says, and the log's trusted key signed it.
 8. search columns: what can be searched of an event is what its bytes say.
-9. queue: every body has one place or waits for one, never both.
+9. queue: every body has one place or waits for one, never both, and no event's id stands twice.
 
 and once for the database:
 
-10. guards: triggers, constraints, owners and rights are as the migrations made them.
+10. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
 
 What it cannot see: a history that was rewritten as a whole together with its checkpoints by someone who holds the key,
 or cut short together with them. For that an auditor keeps a checkpoint, and the signer its memory.
@@ -49,10 +49,13 @@ _ROWS_AT_ONCE = 16_384
 _decode = json.JSONDecoder().raw_decode
 
 _ENTRIES = """
-SELECT e.seq, e.leaf, e.chain, b.bytes, b.event_id, b.event_type,
-       to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       b.actor_id, b.actor_name, b.subject_kind, b.subject_id, b.subject_digest
-  FROM ledger.entry e LEFT JOIN ledger.body b ON b.id = e.body_id AND b.log_id = e.log_id
+SELECT e.seq, e.leaf, e.chain, b.bytes, coalesce(e.seq < d.size, true), b.event_id,
+       p.body_id = b.id, p.event_id, p.event_type,
+       to_char(p.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+       p.actor_id, p.actor_name, p.subject_kind, p.subject_id, p.subject_digest
+  FROM ledger.entry e LEFT JOIN ledger.projected d ON d.log_id = e.log_id
+  LEFT JOIN ledger.body b ON b.id = e.body_id AND b.log_id = e.log_id
+  LEFT JOIN ledger.projection p ON p.log_id = e.log_id AND p.seq = e.seq
  WHERE e.log_id = %s AND e.seq >= %s AND e.seq < %s ORDER BY e.seq
 """
 _HEAD = "SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = %s"
@@ -61,16 +64,20 @@ _CHECKPOINTS = "SELECT size, root, note FROM ledger.checkpoint WHERE log_id = %s
 _MISPLACED = {
     "neither waits nor has a place": """
         SELECT min(id) FROM ledger.body b WHERE log_id = %s
-           AND NOT EXISTS (SELECT FROM ledger.entry e WHERE e.body_id = b.id)
+           AND NOT EXISTS (SELECT FROM ledger.entry e WHERE e.log_id = b.log_id AND e.body_id = b.id)
            AND NOT EXISTS (SELECT FROM ledger.queue q WHERE q.id = b.id AND q.log_id = b.log_id)""",
     "has two places": """
         SELECT min(body_id) FROM (
           SELECT body_id FROM ledger.entry WHERE log_id = %s GROUP BY body_id HAVING count(*) > 1) AS twice""",
     "has a place and waits for another": """
-        SELECT min(q.id) FROM ledger.queue q JOIN ledger.entry e ON e.body_id = q.id WHERE q.log_id = %s""",
+        SELECT min(q.id) FROM ledger.queue q JOIN ledger.entry e ON e.log_id = q.log_id AND e.body_id = q.id
+         WHERE q.log_id = %s""",
     "waits but does not exist in this log": """
         SELECT min(q.id) FROM ledger.queue q LEFT JOIN ledger.body b ON b.id = q.id AND b.log_id = q.log_id
          WHERE q.log_id = %s AND b.id IS NULL""",
+    "carries the id of an earlier event": """
+        SELECT min(id) FROM (
+          SELECT max(id) AS id FROM ledger.body WHERE log_id = %s GROUP BY event_id HAVING count(*) > 1) AS twice""",
 }
 
 
@@ -123,7 +130,7 @@ def _guards_check(connection: psycopg.Connection) -> Check:
     faults = guard_faults(connection)
     if faults:
         return failed("guards", "; ".join(faults))
-    return passed("guards", "triggers, constraints, owners and rights are as the migrations made them")
+    return passed("guards", "triggers, partitions, constraints, owners and rights are as the migrations made them")
 
 
 class _LogVerification:
@@ -145,6 +152,7 @@ class _LogVerification:
         if (self._tree.size, self._tree.root(), self._chain.head, self._tree.hashes) != (size, root, link, frontier):
             self._bad("head", f"the stored head of size {size} is not that of the {self._tree.size} entries")
         self._leftovers()
+        self._projected()
         self._placed()
         return self._checks()
 
@@ -192,8 +200,13 @@ class _LogVerification:
         for index, row in enumerate(rows, start):
             if row[3] is None:
                 self._bad("bodies", f"entry {index} has lost its body", index)
-            elif row[4:] != _searchable(row[3], self.log.name):
-                self._bad("search columns", f"the columns beside the bytes of entry {index} say something else", index)
+            else:
+                said = _searchable(row[3], self.log.log_class)
+                # What is not projected yet is read from the bytes.
+                if said is None or row[5] != said[0] or (row[4] and row[6:] != (True, *said)):
+                    self._bad(
+                        "search columns", f"the columns of entry {index} say something else than its bytes", index
+                    )
         self._same("bodies", start, leaves, stored, "the bytes of entry {} do not give its leaf hash")
         links = self._chain.extend(leaves)
         self._same("chain", start, links, [row[2] for row in rows], "the chain link of entry {} is not what it must be")
@@ -230,6 +243,18 @@ class _LogVerification:
             self._bad("nodes", detail, index << level, (index + 1) << level)
         if larger := [signed for signed in self._roots if signed > size]:
             self._bad("checkpoints", f"a checkpoint covers {min(larger)} entries, but there are {size}", size)
+
+    def _projected(self) -> None:
+        """Nothing can be found by searching that has no entry."""
+        beyond = self._one(
+            "SELECT min(p.seq) FROM ledger.projection p JOIN ledger.projected d USING (log_id) "
+            "WHERE p.log_id = %s AND p.seq >= d.size"
+        )
+        if beyond is not None:
+            self._bad("search columns", f"there are columns for an entry {beyond}, which is not projected yet", beyond)
+        ahead = self._one("SELECT size FROM ledger.projected WHERE log_id = %s AND size > %s", self._tree.size)
+        if ahead is not None:
+            self._bad("search columns", f"{ahead} entries are said to be projected, but there are {self._tree.size}")
 
     def _placed(self) -> None:
         for what, statement in _MISPLACED.items():
@@ -270,13 +295,13 @@ class _LogVerification:
         }
 
 
-def _searchable(body: bytes, log: str) -> tuple[str | None, ...] | None:
-    """What ledger.append reads out of an event of this log; nothing if the bytes are none."""
+def _searchable(body: bytes, log_class: str) -> tuple[str | None, ...] | None:
+    """What can be searched of an event of this class of log; nothing if the bytes are none."""
     try:
         event, _ = _decode(str(body, "utf-8"))
         actor, subject = event["actor"], event["subject"]
         names = (event["id"], event["type"], event["at"], actor["id"], actor["name"])
-        return (*names, subject["kind"], subject["id"], subject["digest"]) if event["log"] == log else None
+        return (*names, subject["kind"], subject["id"], subject["digest"]) if event["log"] == log_class else None
     except (ValueError, LookupError, TypeError):
         return None
 

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from audit.anchoring import anchor_lags, anchors_configured
 from audit.errors import AnchorAddressError
-from audit.pulse import log_pulses, triggers_stand
+from audit.pulse import ledger_faults, log_pulses
 from config.celery import app
 
 
@@ -39,7 +39,7 @@ def trust(_request: HttpRequest) -> FileResponse:
 
 def _ledger() -> str:
     try:
-        return "ok" if triggers_stand() else "a guard of the ledger is missing; manage.py ledger_verify says which"
+        return "; ".join(f"guard: {fault}" for fault in ledger_faults()) or "ok"
     except (OperationalError, ProgrammingError) as error:
         return str(error).splitlines()[0]
 

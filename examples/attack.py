@@ -70,7 +70,8 @@ def _forge(superuser_url: str, decision: str) -> Forgery:
         connection.execute(
             "UPDATE ledger.body SET bytes = convert_to(replace(convert_from(bytes, 'UTF8'), "
             '\'"state":"failed"\', \'"state":"passed"\'), \'UTF8\') '
-            "WHERE event_type = 'decision.issued' AND subject_id = %s",
+            "WHERE id = "
+            "(SELECT body_id FROM ledger.entry_view WHERE event_type = 'decision.issued' AND subject_id = %s)",
             (decision,),
         )
         return _recompute(connection, decision)
@@ -78,9 +79,9 @@ def _forge(superuser_url: str, decision: str) -> Forgery:
 
 def _recompute(connection: psycopg.Connection, decision: str) -> Forgery:
     rows = connection.execute(
-        "SELECT e.seq, b.bytes, b.subject_id = %s AND b.event_type = 'decision.issued', l.log_id, l.origin "
-        "FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id JOIN ledger.log l ON l.log_id = e.log_id "
-        "WHERE l.name = 'lineage' ORDER BY e.seq",
+        "SELECT v.seq, v.bytes, v.subject_id = %s AND v.event_type = 'decision.issued', l.log_id, l.origin "
+        "FROM ledger.entry_view v JOIN ledger.log l USING (origin) "
+        "WHERE l.name = 'lineage' AND v.seq IS NOT NULL ORDER BY v.seq",
         (decision,),
     ).fetchall()
     log_id, origin = rows[0][3], rows[0][4]

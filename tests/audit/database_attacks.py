@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 from conftest import Database
-from ledger_driver import TABLES, connect, log_named, tree_recompute, triggers_off
+from ledger_driver import PARTITIONS, TABLES, connect, log_named, tree_recompute, triggers_off
 
 _BODY = "(SELECT body_id FROM ledger.entry WHERE log_id = 1 AND seq = 1500)"
 _MAKE_ROOM = (
@@ -117,7 +117,6 @@ ATTACKS: dict[str, DatabaseAttack] = {
     ),
     "entry duplicated": DatabaseAttack(
         (
-            "ALTER TABLE ledger.entry DROP CONSTRAINT entry_body_id_key",
             *_MAKE_ROOM,
             "INSERT INTO ledger.entry SELECT 1, 1500, body_id, leaf, chain FROM ledger.entry WHERE seq = 9 LIMIT 1",
         ),
@@ -163,9 +162,10 @@ ATTACKS: dict[str, DatabaseAttack] = {
     **{
         f"search column {column} edited, bytes intact": _at_1500(
             "search columns",
-            f"UPDATE ledger.body SET {column} = {value} WHERE id = {_BODY}",
+            f"UPDATE ledger.projection SET {column} = {value} WHERE log_id = 1 AND seq = 1500",
         )
         for column, value in {
+            "body_id": "body_id + 1",
             "event_id": "'evt_other'",
             "event_type": "'model.registered'",
             "at": "at + interval '1 microsecond'",
@@ -176,11 +176,35 @@ ATTACKS: dict[str, DatabaseAttack] = {
             "subject_digest": "'sha256:00'",
         }.items()
     },
+    "event's id beside its bytes edited": _at_1500(
+        "search columns", f"UPDATE ledger.body SET event_id = 'evt_other' WHERE id = {_BODY}"
+    ),
+    "entry taken out of the search": _at_1500(
+        "search columns", "DELETE FROM ledger.projection WHERE log_id = 1 AND seq = 1500"
+    ),
+    "entry invented for the search": DatabaseAttack(
+        ("INSERT INTO ledger.projection SELECT log_id, 4040, body_id FROM ledger.projection LIMIT 1",),
+        "lineage: search columns",
+        (4040, 4041),
+    ),
+    "search said to be ahead of the log": DatabaseAttack(
+        ("UPDATE ledger.projected SET size = size + 5 WHERE log_id = 1",), "lineage: search columns"
+    ),
+    "event's id given a second time": DatabaseAttack(
+        (
+            "ALTER TABLE ledger.body_1_0 DROP CONSTRAINT body_1_0_event_id_key",
+            (
+                "UPDATE ledger.body b SET event_id = o.event_id FROM ledger.projection o "
+                "WHERE (o.log_id, o.seq, b.id) = (1, 1500, (SELECT max(id) FROM ledger.queue))"
+            ),
+        ),
+        "lineage: queue",
+    ),
     "waiting event suppressed": DatabaseAttack(
         ("DELETE FROM ledger.queue WHERE id = (SELECT max(id) FROM ledger.queue)",), "lineage: queue"
     ),
     "entry made to wait again": DatabaseAttack(
-        (f"INSERT INTO ledger.queue VALUES ({_BODY}, 1)",),
+        (f"INSERT INTO ledger.queue (id, log_id) VALUES ({_BODY}, 1)",),
         "lineage: queue",
     ),
     "waiting event whose body is gone": DatabaseAttack(
@@ -190,6 +214,18 @@ ATTACKS: dict[str, DatabaseAttack] = {
     "trigger disabled": _guards("ALTER TABLE ledger.body DISABLE TRIGGER append_only"),
     "trigger not always enabled": _guards("ALTER TABLE ledger.entry ENABLE TRIGGER append_only"),
     "trigger dropped": _guards("DROP TRIGGER no_truncate ON ledger.entry"),
+    "trigger of one partition disabled": _guards("ALTER TABLE ledger.entry_1_0 DISABLE TRIGGER append_only"),
+    "trigger of one partition dropped": _guards("DROP TRIGGER no_truncate ON ledger.body_1_0"),
+    "partition truncated": DatabaseAttack(("TRUNCATE ledger.entry_1_0",), "lineage: order", (0, 1)),
+    "partition of bodies truncated": DatabaseAttack(("TRUNCATE ledger.body_1_0",), "lineage: bodies", (0, 1)),
+    "body edited in its partition": _at_1500(
+        "bodies", f"UPDATE ledger.body_1_0 SET bytes = set_bit(bytes, 17, 1 - get_bit(bytes, 17)) WHERE id = {_BODY}"
+    ),
+    "partition dropped": _guards("DROP TABLE ledger.entry_1_0"),
+    "partition of a log that has no entries yet dropped": _guards("DROP TABLE ledger.body_2_1048576"),
+    "partition detached": _guards("ALTER TABLE ledger.body_1 DETACH PARTITION ledger.body_1_0"),
+    "all partitions of a log detached": _guards("ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_1"),
+    "no partition ahead": _guards("DROP TABLE ledger.entry_1_1048576, ledger.entry_1_2097152"),
     "trigger with a condition": _guards(
         "DROP TRIGGER append_only ON ledger.entry",
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ledger.entry FOR EACH ROW WHEN (OLD.seq < 0) "
@@ -204,9 +240,9 @@ ATTACKS: dict[str, DatabaseAttack] = {
         "CREATE OR REPLACE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql "
         "AS 'BEGIN RETURN coalesce(NEW, OLD); END'"
     ),
-    "constraint dropped": _guards("ALTER TABLE ledger.body DROP CONSTRAINT body_event_id_key"),
+    "constraint dropped": _guards("ALTER TABLE ledger.body_1_0 DROP CONSTRAINT body_1_0_event_id_key"),
     "right granted": _guards("GRANT UPDATE ON ledger.body TO mn_app"),
-    "right to a column granted": _guards("GRANT UPDATE (actor_name) ON ledger.body TO mn_app"),
+    "right to a column granted": _guards("GRANT UPDATE (event_id) ON ledger.body TO mn_app"),
     "right granted to everyone": _guards("GRANT EXECUTE ON FUNCTION ledger.append TO PUBLIC"),
     "right taken away": _guards("REVOKE SELECT ON ledger.body FROM mn_signer"),
     "table given away": _guards("ALTER TABLE ledger.queue OWNER TO mn_app"),
@@ -231,9 +267,9 @@ def attacked(database: Database, attack: DatabaseAttack) -> Iterator[psycopg.Con
 def _run(connection: psycopg.Connection, attack: DatabaseAttack) -> None:
     # Foreign keys are triggers too.
     connection.execute("SET LOCAL session_replication_role = replica")
-    with triggers_off(connection, *TABLES):
+    with triggers_off(connection, *TABLES, *PARTITIONS):
         for statement in attack.statements:
-            assert connection.execute(statement.encode()).rowcount, statement
+            assert connection.execute(statement.encode()).rowcount or statement.startswith("TRUNCATE"), statement
         if attack.recompute:
             tree_recompute(connection, log_named(connection, "lineage"))
             connection.execute(

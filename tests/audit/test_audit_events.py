@@ -111,13 +111,6 @@ REFUSED: dict[str, tuple[str, bytes, type[psycopg.Error]]] = {
     "a text with a zero byte": ("lineage", b'{"log":"lineage","x":"\\u0000"}', errors.UntranslatableCharacter),
     "nothing": ("lineage", b"", errors.InvalidTextRepresentation),
     "no event id": ("lineage", b'{"log":"lineage","type":"x.y",' + TEXT + b"}", errors.NotNullViolation),
-    "no type": ("lineage", b'{"log":"lineage","id":"e",' + TEXT + b"}", errors.NotNullViolation),
-    "no actor": ("lineage", b'{"log":"lineage","id":"e","type":"x.y"}', errors.NotNullViolation),
-    "a time that is none": (
-        "lineage",
-        b'{"log":"lineage","id":"e","type":"x.y",' + TEXT.replace(b"2026-11-21T10:00:00Z", b"soon") + b"}",
-        errors.InvalidDatetimeFormat,
-    ),
     "more than an entry can hold": (
         "lineage",
         b'{"log":"lineage","id":"e","type":"x.y",' + TEXT + b',"x":"' + b"x" * 65_535 + b'"}',

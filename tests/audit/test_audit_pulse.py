@@ -9,7 +9,7 @@ from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger_driver import connect, event_append, event_bytes, head_sign, log_named, sequence_all
 
-from audit.pulse import LogPulse, log_pulses, triggers_stand
+from audit.pulse import LogPulse, ledger_faults, log_pulses
 from config.health import readyz
 from modelnotary.ledger.note import NoteSigner
 
@@ -52,12 +52,12 @@ def test_an_event_ages_until_it_has_its_place_and_then_until_it_is_signed(
 
 
 def test_a_guard_that_is_switched_off_makes_the_service_not_ready(database: Database) -> None:
-    assert triggers_stand()
+    assert not ledger_faults()
     assert health()["ledger"] == "ok"
     with connect(database, "superuser", autocommit=True) as connection:
-        connection.execute("ALTER TABLE ledger.entry DISABLE TRIGGER append_only")
-        assert not triggers_stand()
+        connection.execute("ALTER TABLE ledger.entry_1_0 DISABLE TRIGGER append_only")
+        assert ledger_faults() == ["trigger append_only of entry_1_0 is not enabled always, or was changed"]
         answer = health()
-        assert (answer["status"], "guard" in answer["ledger"]) == ("not ready", True)
-        connection.execute("ALTER TABLE ledger.entry ENABLE ALWAYS TRIGGER append_only")
-    assert triggers_stand()
+        assert (answer["status"], "append_only of entry_1_0" in answer["ledger"]) == ("not ready", True)
+        connection.execute("ALTER TABLE ledger.entry_1_0 ENABLE ALWAYS TRIGGER append_only")
+    assert not ledger_faults()

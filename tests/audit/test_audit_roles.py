@@ -5,6 +5,7 @@ import pytest
 from conftest import Database
 from ledger_driver import (
     APPEND_ONLY,
+    PARTITIONS,
     ROLES,
     TABLES,
     connect,
@@ -12,6 +13,7 @@ from ledger_driver import (
     event_append,
     event_bytes,
     events_append,
+    log_named,
     one,
     sequence_all,
     triggers_off,
@@ -19,6 +21,7 @@ from ledger_driver import (
 from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
 VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
+DERIVED = ("projection", "projected")
 WRITES = (
     "INSERT INTO ledger.{} DEFAULT VALUES",
     "UPDATE ledger.{} SET log_id = 1",
@@ -53,12 +56,15 @@ WRITERS_MAY = {
         "INSERT INTO ledger.checkpoint DEFAULT VALUES",
         "UPDATE ledger.head SET log_id = 1",
         "DELETE FROM ledger.queue",
+        "INSERT INTO ledger.projection DEFAULT VALUES",
+        "DELETE FROM ledger.projection",
+        "UPDATE ledger.projected SET log_id = 1",
     }
 }
 READERS_MAY = {
     "app": set[str](),
-    "auditor": {*TABLES, *VIEWS},
-    "sequencer": {*TABLES, *VIEWS},
+    "auditor": {*TABLES, *DERIVED, *VIEWS},
+    "sequencer": {*TABLES, *DERIVED, *VIEWS},
     "signer": {"log", "body", "entry", "head"},
 }
 
@@ -81,7 +87,7 @@ def filled(database: Database) -> None:
 
 
 def attempts() -> list[tuple[str, str]]:
-    table = [write.format(name) for write in WRITES for name in TABLES]
+    table = [write.format(name) for write in WRITES for name in (*TABLES, *DERIVED, *PARTITIONS)]
     return [
         (role, statement)
         for role in READERS_MAY
@@ -96,7 +102,9 @@ def test_a_process_role_is_refused_by_privileges_alone(database: Database, role:
         connection.execute(statement.encode())
 
 
-@pytest.mark.parametrize(("role", "name"), [(role, name) for role in READERS_MAY for name in (*TABLES, *VIEWS)])
+@pytest.mark.parametrize(
+    ("role", "name"), [(role, name) for role in READERS_MAY for name in (*TABLES, *DERIVED, *VIEWS)]
+)
 def test_a_role_reads_only_what_it_needs(database: Database, role: str, name: str) -> None:
     with connect(database, role) as connection:
         if name in READERS_MAY[role]:
@@ -138,12 +146,19 @@ def test_the_sequencer_cannot_move_a_head_backwards_or_sideways(database: Databa
 @pytest.mark.parametrize(
     "statement",
     [
-        *(f"UPDATE ledger.{table} SET log_id = log_id" for table in APPEND_ONLY),  # noqa: S608
-        *(f"DELETE FROM ledger.{table}" for table in (*APPEND_ONLY, "head")),  # noqa: S608
-        *(f"TRUNCATE ledger.{table} CASCADE" for table in TABLES),
+        *(f"UPDATE ledger.{table} SET log_id = log_id" for table in (*APPEND_ONLY, *PARTITIONS)),  # noqa: S608
+        *(f"DELETE FROM ledger.{table}" for table in (*APPEND_ONLY, *PARTITIONS, "head", "log")),  # noqa: S608
+        *(f"TRUNCATE ledger.{table} CASCADE" for table in (*TABLES, *PARTITIONS, "body_1", "entry_1")),
+        "UPDATE ledger.log SET origin = 'x'",
+        "UPDATE ledger.log SET class = 'x'",
+        "UPDATE ledger.log SET min_index = min_index - 1",
+        "UPDATE ledger.log SET state_reason = 'x'",
         "UPDATE ledger.head SET size = size - 1",
         "UPDATE ledger.body SET bytes = 'x' WHERE id = 1",
-        "INSERT INTO ledger.log VALUES (1, 'lineage', 'x') ON CONFLICT (log_id) DO UPDATE SET origin = 'x'",
+        (
+            "INSERT INTO ledger.log (log_id, name, origin, class) VALUES (1, 'x', 'x', 'x') "
+            "ON CONFLICT (log_id) DO UPDATE SET origin = 'x'"
+        ),
         "MERGE INTO ledger.log l USING (SELECT 1 AS id) s ON s.id = l.log_id WHEN MATCHED THEN DELETE",
     ],
 )
@@ -168,7 +183,8 @@ def test_every_table_of_the_ledger_is_guarded_always(database: Database) -> None
         ).fetchall()
         tables = {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'ledger'")}
     assert {enabled for _, enabled in guards} == {"A"}
-    assert {table for table, _ in guards} == tables == {*TABLES, "change"}
+    assert {table for table, _ in guards} == tables - {*DERIVED}
+    assert tables > {*DERIVED, *TABLES, "change", "body_1", "entry_2", "body_1_0", "entry_2_1048576"}
 
 
 def test_nobody_can_log_in_as_the_owner(database: Database) -> None:
@@ -212,3 +228,42 @@ def test_an_owner_who_switches_the_guard_off_can_edit_but_every_check_of_the_byt
         ).fetchall()
         connection.rollback()
     assert wrong == [(7,)]
+
+
+def test_a_log_goes_from_active_over_frozen_to_sealed_and_never_back(database: Database) -> None:
+    steps = [("frozen", "why"), ("sealed", "archived")]
+    with connect(database, "superuser") as connection:
+        statement = "UPDATE ledger.log SET state = %s, state_reason = %s WHERE log_id = 1"
+        for number, step in enumerate(steps):
+            connection.execute(statement, step)
+            for earlier in ("active", *(state for state, _ in steps[:number])):
+                with pytest.raises(RestrictViolation), connection.transaction():
+                    connection.execute(statement, (earlier, None))
+        connection.rollback()
+
+
+def test_a_frozen_log_takes_no_events_and_gives_no_places_and_the_other_goes_on(database: Database) -> None:
+    with connect(database, "sequencer", autocommit=True) as sequencer, connect(database, "app") as app:
+        event_append(app, event_bytes())
+        app.commit()
+        log = log_named(sequencer, "access")
+        with sequencer.transaction(force_rollback=True):
+            assert one(sequencer, "SELECT ledger.log_freeze(%s, 'restored')", log.origin) is True
+            assert one(sequencer, "SELECT ledger.log_freeze(%s, 'again')", log.origin) is False
+    with connect(database, "superuser", autocommit=True) as superuser:
+        superuser.execute("SELECT ledger.log_freeze(origin, 'a reason') FROM ledger.log WHERE log_id = 2")
+        with connect(database, "app") as app:
+            with pytest.raises(psycopg.Error, match="log access is frozen: a reason") as refused, app.transaction():
+                event_append(app, event_bytes(log="access"), log="access")
+            assert refused.value.sqlstate == "MN001"
+            event_append(app, event_bytes())
+        superuser.execute("INSERT INTO ledger.queue (log_id, id) SELECT 2, max(id) FROM ledger.body")
+        assert sequence_all(database, log="access") == 0
+        superuser.execute("DELETE FROM ledger.queue WHERE log_id = 2")
+
+
+@pytest.mark.parametrize("role", ["app", "auditor", "signer"])
+@pytest.mark.parametrize("call", ["ledger.log_freeze('x', 'y')", "ledger.partitions_ahead(1)"])
+def test_only_the_sequencer_freezes_logs_and_makes_partitions(database: Database, role: str, call: str) -> None:
+    with connect(database, role) as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute(f"SELECT {call}".encode())

@@ -358,7 +358,7 @@ def test_the_search_for_a_digest_uses_its_index(database: Database, records: Rec
         plan = superuser.execute(
             "EXPLAIN SELECT * FROM ledger.entry_view WHERE subject_digest::text LIKE 'sha256:abcdef01%'"
         ).fetchall()
-    assert any("body_digest" in line for (line,) in plan)
+    assert any("projection_digest" in line for (line,) in plan)
 
 
 def test_people_change_their_own_password(records: Records) -> None:

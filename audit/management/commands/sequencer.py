@@ -12,7 +12,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from audit.errors import CorruptLogError
-from audit.sequencing import BATCH, LogRow, batch_sequence, checkpoint_due, checkpoint_store, logs_list
+from audit.sequencing import (
+    BATCH,
+    LogRow,
+    batch_sequence,
+    checkpoint_due,
+    checkpoint_store,
+    logs_list,
+    partitions_ahead,
+    projection_fill,
+)
 from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.errors import LedgerError
 from modelnotary.ledger.note import note_split
@@ -22,6 +31,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
 CHECKPOINT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+PARTITIONS_SECONDS = 10.0
 SIGNER_TIMEOUT_SECONDS = 30.0
 
 
@@ -50,7 +60,11 @@ class Command(BaseCommand):
     def _run(self, connection: psycopg.Connection, stop: threading.Event) -> None:
         logs = logs_list(connection)
         signed_at = dict.fromkeys(logs, float("-inf"))
+        looked_at = float("-inf")
         while not stop.is_set():
+            if time.monotonic() - looked_at >= PARTITIONS_SECONDS:
+                looked_at = time.monotonic()
+                partitions_ahead(connection)
             busy = False
             for log in logs:
                 try:
@@ -58,6 +72,7 @@ class Command(BaseCommand):
                 except CorruptLogError:
                     logger.exception("log stands still; restore it or open a successor")
                     stop.wait(RETRY_SECONDS)
+                busy |= projection_fill(connection, log) == BATCH
                 if time.monotonic() - signed_at[log] >= CHECKPOINT_SECONDS and checkpoint_due(connection, log):
                     signed_at[log] = time.monotonic()
                     _checkpoint_publish(connection, log)
