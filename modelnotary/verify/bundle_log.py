@@ -1,6 +1,7 @@
 """One log of a bundle: steps 5 and 6 of the procedure in `bundle`."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
@@ -9,10 +10,12 @@ from modelnotary.ledger.tiles import TILE_WIDTH, tiles_of_level
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import chain_file, log_folder
+from modelnotary.verify.errors import BundleError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
 from modelnotary.verify.log_stretch import Interest
 from modelnotary.verify.pruning import PrunedPrefix, prefix_read
+from modelnotary.verify.receipts import RECEIPTS_FILE, note_with_cosignatures, receipts_check, receipts_parse
 from modelnotary.verify.result import Check, Outcome, failed, missing, passed
 from modelnotary.verify.trust import Trust
 from modelnotary.verify.witnesses import witnesses_check
@@ -68,7 +71,7 @@ class LogExamination:
             return [*checks, failed(f"{self._name} {error.part}", str(error), span=span)], None
         words = f"all {self._stated.size - first} from {first} on" if first else f"all {self._stated.size}"
         checks.append(passed(f"{self._name} entries", f"{words} read and hashed again"))
-        return [*checks, self._tree(replay), self._chain(replay)], replay
+        return [*checks, self._tree(replay), self._chain(replay), *self._receipts()], replay
 
     def _absent(self, first: int) -> Check | None:
         """Name a file that is not there. Stops at the first, however many entries the log claims to have."""
@@ -103,7 +106,24 @@ class LogExamination:
         path, verifier = f"{self._folder}/checkpoint", self._trust.log_verifier(self._stated.origin)
         if self._policy is None or verifier is None or path not in self._files.sizes:
             return []
-        return [witnesses_check(f"{self._name} witnesses", self._files.read(path), verifier, self._policy)]
+        note, receipts = self._files.read(path), f"{self._folder}/{RECEIPTS_FILE}"
+        if receipts in self._files.sizes:
+            with suppress(BundleError):  # of which the check of the receipts tells
+                note = note_with_cosignatures(note, receipts_parse(self._files.read(receipts)))
+        return [witnesses_check(f"{self._name} witnesses", note, verifier, self._policy)]
+
+    def _receipts(self) -> list[Check]:
+        path, log = f"{self._folder}/{RECEIPTS_FILE}", self._trust.log_verifier(self._stated.origin)
+        if log is None or path not in self._files.sizes:
+            return []
+        return receipts_check(
+            f"{self._name} anchors",
+            self._files.read(path),
+            log=log,
+            stated=self._stated,
+            policy=self._policy,
+            roots=self._trust.timestamp_roots,
+        )
 
     def _tree(self, replay: Replay) -> Check:
         size = self._stated.size

@@ -31,11 +31,12 @@ from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import Progress, Replay, no_progress
 from modelnotary.verify.log_stretch import Interest
 from modelnotary.verify.pruning import PRUNED_FILE, Pruned
+from modelnotary.verify.receipts import RECEIPTS_FILE
 from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
 CHECKPOINT_FILE = "checkpoint"
-_FILES = frozenset({CHECKPOINT_FILE, "chain", PRUNED_FILE, TRUST_FILE})
+_FILES = frozenset({CHECKPOINT_FILE, "chain", RECEIPTS_FILE, PRUNED_FILE, TRUST_FILE})
 
 
 def log_examine(

@@ -83,7 +83,8 @@ class Receipt:
             }:
                 path = tuple(base64_bytes(item) for item in proof if isinstance(item, str))
                 return cls(kind, location, base64_bytes(note), base64_bytes(receipt), path)
-        raise BundleError("a receipt has the members kind, location, note, receipt and proof")
+            case _:
+                raise BundleError("a receipt has the members kind, location, note, receipt and proof")
 
 
 def receipts_write(receipts: Sequence[Receipt]) -> bytes:

@@ -1,7 +1,7 @@
 """The trust file: the public keys an auditor pins, and where one is found when none is pinned."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -137,10 +137,11 @@ class Trust:
                     tuple(map(_root, roots)),
                     tuple(map(_root, _timestamp_roots(rest))),
                 )
-        raise TrustError(
-            f"a trust file ({TRUST_FORMAT} or {TRUST_FORMAT_WINDOWS}) has exactly the members format, instance, logs, "
-            "decision_keys, report_roots, and perhaps timestamp_roots"
-        )
+            case _:
+                raise TrustError(
+                    f"a trust file ({TRUST_FORMAT} or {TRUST_FORMAT_WINDOWS}) has exactly the members format, "
+                    "instance, logs, decision_keys, report_roots, and perhaps timestamp_roots"
+                )
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -282,7 +283,7 @@ def _decision_key(value: Json) -> DecisionKey:
     raise TrustError("a decision key has the members keyid, public_key, not_before and not_after")
 
 
-def _timestamp_roots(rest: dict[str, Json]) -> list[Json]:
+def _timestamp_roots(rest: Mapping[object, object]) -> Sequence[object]:
     """The roots among the members that a trust file need not have.
 
     Raises:
@@ -293,10 +294,11 @@ def _timestamp_roots(rest: dict[str, Json]) -> list[Json]:
             return roots
         case {**others} if not others:
             return []
-    raise TrustError("the one further member of a trust file is timestamp_roots, a list of certificates in PEM form")
+        case _:
+            raise TrustError("the one further member of a trust file is timestamp_roots, a list of PEM certificates")
 
 
-def _root(value: Json) -> str:
+def _root(value: object) -> str:
     if isinstance(value, str):
         try:
             load_pem_x509_certificate(value.encode())
