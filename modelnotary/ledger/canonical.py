@@ -13,6 +13,7 @@ type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 MAX_JSON_BYTES = 8 * 1024 * 1024
 _MAX_SAFE_INTEGER = 2**53 - 1
 _SAFE_DIGITS = 17
+_LEAST_PLAIN_FRACTION, _PLAIN_FRACTIONS_END = 1e-4, 1e16
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -75,17 +76,28 @@ def parse_canonical(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Json:
 def _is_plain(value: object) -> bool:
     """Tell whether the standard encoder, which is six times as fast, writes RFC 8785 for this value.
 
-    It does unless there are fractions (RFC 8785 writes them as ECMAScript does), unsafe integers, or keys
-    beyond ASCII (RFC 8785 sorts them by UTF-16 units).
+    It does unless there are unusual fractions (see `_is_plain_fraction`), unsafe integers, or keys beyond ASCII
+    (RFC 8785 sorts them by UTF-16 units).
     """
     kind = type(value)
     if value is None or kind is str or kind is bool:
         return True
+    if isinstance(value, float):
+        return kind is float and _is_plain_fraction(value)
     if isinstance(value, dict):
         return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return isinstance(value, int) and kind is int and -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER
+
+
+def _is_plain_fraction(number: float) -> bool:
+    """Tell whether Python writes this number as ECMAScript does, and so RFC 8785.
+
+    Both write the fewest digits that read back as the same double; they differ in whole numbers (``1.0`` and ``1``)
+    and in when and how they write an exponent, which in this range neither does.
+    """
+    return _LEAST_PLAIN_FRACTION <= abs(number) < _PLAIN_FRACTIONS_END and not number.is_integer()
 
 
 def _parse(data: bytes, limit: int, decoder: json.JSONDecoder) -> Json:
@@ -135,8 +147,11 @@ def _plain_integer(text: str) -> int:
     return number
 
 
-def _no_fraction(_: str) -> NoReturn:
-    raise _NotPlainError
+def _plain_fraction(text: str) -> float:
+    number = float(text)
+    if not _is_plain_fraction(number):
+        raise _NotPlainError
+    return number
 
 
 _DECODER = json.JSONDecoder(
@@ -144,5 +159,7 @@ _DECODER = json.JSONDecoder(
 )
 # A repeated key cannot survive the comparison with the canonical spelling, so it need not be looked for.
 _CANONICAL_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer, parse_float=_double)
-# ASCII without fractions: what the standard encoder writes for the value is RFC 8785.
-_PLAIN_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_plain_integer, parse_float=_no_fraction)
+# ASCII without unusual numbers: what the standard encoder writes for the value is RFC 8785.
+_PLAIN_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=_plain_integer, parse_float=_plain_fraction
+)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from math import inf, nextafter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,10 +27,25 @@ values = st.recursive(
     scalars | texts, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4)
 )
 
+# Around the numbers where ECMAScript or Python begin or cease to write an exponent or a fraction.
+EDGES = [
+    near
+    for edge in (1e-7, 1e-6, 1e-5, 1e-4, 1.0, 2.0**53, 1e15, 1e16, 1e21, 1e22)
+    for near in (nextafter(edge, 0), edge, nextafter(edge, inf))
+]
+
 
 @given(values)
 def test_our_fast_writer_agrees_with_the_rfc_8785_library(value: Any) -> None:
     assert canonical_bytes(value) == rfc8785.dumps(value)
+
+
+@given(st.floats(1e-7, 1e23) | st.integers(0, 2**60).map(lambda n: n / 1024) | st.sampled_from(EDGES))
+def test_fractions_are_written_as_the_rfc_8785_library_writes_them(number: float) -> None:
+    for value in (number, -number):
+        written = canonical_bytes([value])
+        assert written == rfc8785.dumps([value])
+        assert parse_canonical(written) == [value]
 
 
 @given(values)
