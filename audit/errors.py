@@ -54,6 +54,18 @@ class AnchorAddressError(AuditError):
     code = "anchor-address-invalid"
 
 
+class KeyUnavailableError(AuditError):
+    """A private key cannot be used now: its file, token or PIN is missing or wrong. Nothing is wrong with the log."""
+
+    code = "key-unavailable"
+
+
+class SignerNotReadyError(AuditError):
+    """The signer cannot sign now: its clock cannot be relied on, or another signer holds its memory."""
+
+    code = "signer-not-ready"
+
+
 class AnchorError(AuditError):
     """A checkpoint could not be published, or what lies outside contradicts it."""
 

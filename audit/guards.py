@@ -69,7 +69,7 @@ _RIGHTS = {
         for name in (*_TABLES, *_DERIVED, *_VIEWS, "body_id")
         for role in ("mn_auditor", "mn_sequencer")
     ),
-    *((table, "mn_signer", "SELECT") for table in ("log", "body", "entry", "head")),
+    *((table, "mn_signer", "SELECT") for table in ("log", "body", "entry", "head", "checkpoint")),
     *((table, "mn_sequencer", "INSERT") for table in ("entry", "node", "checkpoint", "projection")),
     *((table, "mn_sequencer", "UPDATE") for table in ("head", "projected")),
     *((table, "mn_sequencer", "DELETE") for table in ("queue", "projection")),

@@ -35,6 +35,9 @@ PUBLIC_URL = env_str("PUBLIC_URL")
 SIGNER_URL = env_str("SIGNER_URL")
 ANCHORS = env_list("ANCHORS", default=[])
 KEYS_DIR = NOTARY_HOME / "keys"
+# Addresses of a log's keys, the oldest first; without any they are files in KEYS_DIR.
+LOG_KEYS = {"lineage": env_list("LINEAGE_KEY", default=[]), "access": env_list("ACCESS_KEY", default=[])}
+PKCS11_PIN = env_secret("PKCS11_PIN") if any(map(os.environ.get, ("PKCS11_PIN", "PKCS11_PIN_FILE"))) else ""
 
 # --- Secrets --------------------------------------------------------------------------------------------------------
 # The sequencer and the signer serve nobody and are given none of these.

@@ -14,6 +14,7 @@ hand() {
         install -m 0400 "$NOTARY_HOME/keys/$key" "$to/$key"
     done
 }
-hand "${KEYS_SIGNER:-/keys/signer}" lineage.key access.key
+# Also the keys of rotations, and second keys.
+hand "${KEYS_SIGNER:-/keys/signer}" $(cd "$NOTARY_HOME/keys" && ls lineage*.key access*.key)
 hand "${KEYS_WEB:-/keys/web}" decision.key
 hand "${KEYS_WORKER:-/keys/worker}" decision.key report-root.pem report-signer.pem report-signer.key

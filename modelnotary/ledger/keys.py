@@ -3,7 +3,7 @@
 import os
 import stat
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,7 +16,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from modelnotary.ledger.errors import KeyFileError
 
+if TYPE_CHECKING:
+    # Only some builds of the library have it.
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
 _MAX_KEY_FILE_BYTES = 16 * 1024
+_NO_ML_DSA = "this installation has no ML-DSA-44; upgrade the Python package 'cryptography'"
 
 
 class SigningKey(Protocol):
@@ -41,7 +46,56 @@ def key_generate(path: Path) -> Ed25519PrivateKey:
         KeyFileError: the file exists already (a key is never overwritten) or cannot be written.
     """
     key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _key_write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
+
+
+def key_load(path: Path) -> Ed25519PrivateKey:
+    """Read a key written by `key_generate`, refusing a file that someone else could have read or written.
+
+    Raises:
+        KeyFileError: the file is missing, is not this user's alone, or holds no Ed25519 key.
+    """
+    key = _key_read(path)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(f"{path} holds a key of another kind than Ed25519")
+    return key
+
+
+def lasting_key_generate(path: Path) -> "MLDSA44PrivateKey":
+    """Make a new ML-DSA-44 key (FIPS 204), secure against quantum computers, and write it as `key_generate` does.
+
+    Raises:
+        KeyFileError: the file exists already or cannot be written, or this installation has no ML-DSA-44.
+    """
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+        key = MLDSA44PrivateKey.generate()
+    except (ImportError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(f"cannot make the key {path}: {_NO_ML_DSA}") from error
+    _key_write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
+
+
+def lasting_key_load(path: Path) -> "MLDSA44PrivateKey":
+    """Read a key written by `lasting_key_generate`, as carefully as `key_load` does.
+
+    Raises:
+        KeyFileError: the file is missing, is not this user's alone, or holds no ML-DSA-44 key; or this installation
+            has no ML-DSA-44.
+    """
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+    except ImportError as error:
+        raise KeyFileError(f"cannot use the key {path}: {_NO_ML_DSA}") from error
+    key = _key_read(path)
+    if not isinstance(key, MLDSA44PrivateKey):
+        raise KeyFileError(f"{path} holds a key of another kind than ML-DSA-44")
+    return key
+
+
+def _key_write(path: Path, pem: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -52,15 +106,9 @@ def key_generate(path: Path) -> Ed25519PrivateKey:
         raise KeyFileError(f"{path} exists already; a key is never overwritten") from error
     except OSError as error:
         raise KeyFileError(f"cannot write the key {path}: {error.strerror}") from error
-    return key
 
 
-def key_load(path: Path) -> Ed25519PrivateKey:
-    """Read a key written by `key_generate`, refusing a file that someone else could have read or written.
-
-    Raises:
-        KeyFileError: the file is missing, is not this user's alone, or holds no Ed25519 key.
-    """
+def _key_read(path: Path) -> object:
     try:
         with path.open("rb") as file:
             _require_private(path, os.fstat(file.fileno()))
@@ -68,12 +116,9 @@ def key_load(path: Path) -> Ed25519PrivateKey:
     except OSError as error:
         raise KeyFileError(f"cannot read the key {path}: {error.strerror}") from error
     try:
-        key = load_pem_private_key(pem, password=None)
+        return load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyFileError(f"{path} holds no unencrypted private key in PEM form: {error}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path} holds a key of another kind than Ed25519")
-    return key
 
 
 def _require_private(path: Path, status: os.stat_result) -> None:

@@ -65,7 +65,7 @@ READERS_MAY = {
     "app": set[str](),
     "auditor": {*TABLES, *DERIVED, *VIEWS},
     "sequencer": {*TABLES, *DERIVED, *VIEWS},
-    "signer": {"log", "body", "entry", "head"},
+    "signer": {"log", "body", "entry", "head", "checkpoint"},
 }
 
 

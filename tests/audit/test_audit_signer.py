@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -30,9 +31,11 @@ from ledger_driver import (
 )
 
 from audit.errors import SigningRefusedError
+from audit.keys import KeyRing
 from audit.selectors import bodies_iterate, consistency_proof
 from audit.sequencing import checkpoint_store
-from audit.signing import LogSigner, SignerMemory, signer_server
+from audit.signer_memory import SignerMemory
+from audit.signing import LogSigner, signer_server
 from config.embedded import EmbeddedServices
 from config.embedded.processes import wait_until
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
@@ -56,13 +59,17 @@ class Desk:
     key: NoteSigner
     memory: SignerMemory
 
+    @property
+    def ring(self) -> KeyRing:
+        return KeyRing.of(self.key.private_key)
+
     def signer(self, database: Database | None = None) -> LogSigner:
         """The signer as started anew, on this database or on another one in its place."""
         reading = partial(connect, database or self.database, "signer")
-        return LogSigner(key=self.key, memory=self.memory, connect=reading)
+        return LogSigner(keys=self.ring, memory=self.memory, connect=reading)
 
     def sign(self, database: Database | None = None) -> Checkpoint:
-        return self.opened(self.signer(database).head_sign())
+        return self.opened(self.signer(database).head_sign(now=datetime.now(UTC)))
 
     def opened(self, note: bytes) -> Checkpoint:
         return checkpoint_open(note, self.key.verifier)
@@ -89,7 +96,7 @@ def head(database: Database) -> tuple[int, bytes]:
 def test_it_signs_the_head_and_what_grows_from_it(desk: Desk) -> None:
     for _ in range(2):
         checkpoint = desk.sign()
-        remembered = desk.memory.load()
+        remembered = desk.memory.load().frontier
         assert (checkpoint.size, checkpoint.root) == (remembered.size, remembered.root()) == head(desk.database)
         leaves = [leaf_hash(body) for body in bodies_iterate(log="lineage", size=checkpoint.size)]
         assert checkpoint.root == reference_tree.root(leaves)
@@ -201,6 +208,13 @@ def test_it_refuses_what_a_superuser_changed_since_the_last_signature(
     assert desk.sign().size == head(desk.database)[0]
 
 
+ANY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+
+
+def key_kept(**changed: object) -> dict[str, object]:
+    return {"vkey": NoteSigner("other", ANY).verifier.text, "from_size": 0, "until_size": None} | changed
+
+
 MEMORIES: dict[str, Callable[[dict[str, object]], object]] = {
     "nothing": lambda _: "",
     "no JSON": lambda _: "{",
@@ -215,6 +229,12 @@ MEMORIES: dict[str, Callable[[dict[str, object]], object]] = {
     "a hash cut short": lambda kept: kept | {"frontier": ["00"]},
     "a hash that is none": lambda kept: kept | {"frontier": ["zz"]},
     "hashes that are no list": lambda kept: kept | {"frontier": 7},
+    "the keys of another log": lambda kept: kept | {"keys": [key_kept(vkey=NoteSigner("other", ANY).verifier.text)]},
+    "a key with a window that is none": lambda kept: kept | {"keys": [key_kept(until_size=-1)]},
+    "a key that is none": lambda kept: kept | {"keys": [key_kept(vkey="lineage")]},
+    "keys that are no list": lambda kept: kept | {"keys": 7},
+    "no keys at all": lambda kept: kept | {"keys": []},
+    "a time that is none": lambda kept: kept | {"time": "yesterday"},
 }
 
 
@@ -234,9 +254,9 @@ def test_it_refuses_to_sign_with_a_damaged_memory(desk: Desk, what: str) -> None
 
 
 def test_a_signature_that_never_arrived_is_given_again_unchanged(desk: Desk) -> None:
-    lost = desk.signer().head_sign()
+    lost = desk.signer().head_sign(now=datetime.now(UTC))
     desk.memory.path.with_suffix(".new").write_text("{ cut off in the mid")  # a kill while writing the next one
-    again = desk.signer().head_sign()
+    again = desk.signer().head_sign(now=datetime.now(UTC))
     assert again == lost
     checkpoint = desk.opened(again)
     with connect(desk.database, "sequencer", autocommit=True) as connection:
@@ -265,14 +285,14 @@ def unused_port() -> int:
 
 def test_it_answers_over_http_with_a_note_or_with_the_reason(desk: Desk) -> None:
     nowhere = f"postgresql://mn_signer:secret@127.0.0.1:{unused_port()}/none"
-    absent = LogSigner(key=desk.key, memory=desk.memory, connect=partial(psycopg.connect, nowhere))
+    absent = LogSigner(keys=desk.ring, memory=desk.memory, connect=partial(psycopg.connect, nowhere))
     with served({"lineage": desk.signer(), "absent": absent}) as address:
         answer = httpx.post(f"{address}/logs/lineage/checkpoint")
         assert answer.status_code == HTTPStatus.OK
         assert desk.opened(answer.content).size == head(desk.database)[0]
         for path in ("/", "/logs/mine/checkpoint", "/logs/lineage", "/logs/lineage/checkpoint/x", "/logs//checkpoint"):
             assert httpx.post(address + path).status_code == HTTPStatus.NOT_FOUND
-        assert httpx.get(f"{address}/logs/lineage/checkpoint").status_code == HTTPStatus.NOT_IMPLEMENTED
+        assert httpx.put(f"{address}/logs/lineage/checkpoint").status_code == HTTPStatus.NOT_IMPLEMENTED
         away = httpx.post(f"{address}/logs/absent/checkpoint")
         assert away.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert "secret" not in away.text
@@ -294,7 +314,7 @@ def test_many_requests_at_once_on_a_growing_log_give_checkpoints_that_all_agree(
         checkpoints = {(answer.result().size, answer.result().root) for answer in asked}
         last = ask(0)
     assert len({size for size, _ in checkpoints}) == len(checkpoints)
-    assert desk.memory.load().size == last.size == head(desk.database)[0]
+    assert desk.memory.load().frontier.size == last.size == head(desk.database)[0]
     with connect(desk.database, "sequencer", autocommit=True) as connection:
         log = log_named(connection, "lineage")
         checkpoint_store(connection, log, size=last.size, root=last.root, note=last.text)

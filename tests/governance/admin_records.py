@@ -191,7 +191,7 @@ def ledger_sign(database: Database, memory: Path) -> None:
         for log in logs_list(connection):
             while batch_sequence(connection, log):
                 pass
-            note = log_signer(log=Log(log.name), memory=memory).head_sign()
+            note = log_signer(log=Log(log.name), memory=memory).head_sign(now=timezone.now())
             head = TreeHead.from_text(note_split(note)[0])
             checkpoint_store(connection, log, size=head.size, root=head.root, note=note.decode())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from audit.enums import Log
 from audit.signing import log_signer
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Print the signed note."""
         try:
-            note = log_signer(log=Log(options["log"]), memory=options["memory"]).head_sign()
+            note = log_signer(log=Log(options["log"]), memory=options["memory"]).head_sign(now=timezone.now())
         except ModelNotaryError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(note.decode())

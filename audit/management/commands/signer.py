@@ -2,14 +2,16 @@
 
 import signal
 import threading
+from argparse import ArgumentParser
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from audit.enums import Log
-from audit.signing import log_signer, signer_server
+from audit.signing import LogSigners, log_memory, signer_server
+from modelnotary.errors import ModelNotaryError
 
 
 class Command(BaseCommand):
@@ -19,12 +21,27 @@ class Command(BaseCommand):
     # The checks concern the pages and the API; this process has neither, and is to be back quickly after a crash.
     requires_system_checks = ()
 
-    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take an operator's word about the clock."""
+        parser.add_argument(
+            "--accept-clock",
+            action="store_true",
+            help="forget when the last signatures were made, after a clock that was wrong has been set right",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Listen on SIGNER_URL's host and port until SIGTERM."""
+        folder = settings.NOTARY_HOME / "signer"
+        if options["accept_clock"]:
+            try:
+                for log in {*Log.values, *(path.stem for path in folder.glob("*.json"))}:
+                    log_memory(log=log, folder=folder).time_forget()
+            except ModelNotaryError as error:
+                raise CommandError(str(error)) from error
         address = urlsplit(settings.SIGNER_URL)
         server = signer_server(
             (address.hostname or "127.0.0.1", address.port or 80),
-            {log.value: log_signer(log=log, memory=settings.NOTARY_HOME / "signer") for log in Log},
+            LogSigners(folder),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             # shutdown() waits for the serving loop, which is this very thread.

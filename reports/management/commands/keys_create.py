@@ -1,17 +1,21 @@
 """`manage.py keys_create`: make the signing keys that are missing, and the trust file that auditors pin."""
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from audit.enums import Log
-from modelnotary.ledger.keys import key_generate, key_load
-from modelnotary.ledger.log_keys import LogKeys
+from audit.keys import key_addresses, key_file_next, key_open, second_key_file
+from modelnotary.errors import ModelNotaryError
+from modelnotary.ledger.cosignature import Cosigner
+from modelnotary.ledger.keys import key_generate, key_load, lasting_key_generate, lasting_key_load
+from modelnotary.ledger.log_keys import LogKey, LogKeys
 from modelnotary.ledger.note import NoteSigner
 from modelnotary.verify.trust import TRUST_FILE, DecisionKey, Trust
 from reports.pki import report_pki_create
@@ -22,14 +26,23 @@ class Command(BaseCommand):
 
     help = __doc__
 
-    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take what is made at the first start only."""
+        parser.add_argument(
+            "--ml-dsa", action="store_true", help="give each log a second key that is secure against quantum computers"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Never overwrite a key or the trust file: both are what others rely on."""
         folder: Path = settings.KEYS_DIR
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        logs = tuple(_log_keys(folder, log) for log in Log)
+        path = settings.NOTARY_HOME / TRUST_FILE
+        try:
+            logs = tuple(_log_keys(log, lasting=options["ml_dsa"], pinned=path.exists()) for log in Log)
+        except ModelNotaryError as error:
+            raise CommandError(str(error)) from error
         decision = _key(folder / "decision.key")
         root = report_pki_create(folder).root_certificate
-        path = settings.NOTARY_HOME / TRUST_FILE
         if path.exists():
             return
         public = decision.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -43,8 +56,23 @@ class Command(BaseCommand):
         self.stdout.write(f"trust file written: {path}, fingerprint {trust.fingerprint}")
 
 
-def _log_keys(folder: Path, log: Log) -> LogKeys:
-    return LogKeys.of(NoteSigner(f"{settings.NOTARY_INSTANCE}/{log.value}", _key(folder / f"{log.value}.key")).verifier)
+def _log_keys(log: Log, *, lasting: bool, pinned: bool) -> LogKeys:
+    """Open or make a log's first key and, if asked for, the one of its second signature."""
+    origin = f"{settings.NOTARY_INSTANCE}/{log.value}"
+    if not key_addresses(log.value):
+        key_generate(key_file_next(log.value))
+    first = LogKey(NoteSigner(origin, key_open(key_addresses(log.value)[0])).verifier)
+    second = second_key_file(log.value)
+    if lasting and not second.exists():
+        if pinned:
+            raise CommandError(
+                f"the trust file is there already, and its readers would refuse what {origin} signed without a second "
+                "key; a log that follows this one can have it from its beginning"
+            )
+        lasting_key_generate(second)
+    if not second.exists():
+        return LogKeys((first,))
+    return LogKeys((first, LogKey(Cosigner(origin, lasting_key_load(second)).verifier)))
 
 
 def _key(path: Path) -> Ed25519PrivateKey:
