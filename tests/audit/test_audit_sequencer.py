@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -30,7 +30,7 @@ from ledger_driver import (
 )
 
 from audit.errors import CorruptLogError
-from audit.sequencing import batch_sequence
+from audit.sequencing import _DRAIN, batch_sequence
 from config.embedded.processes import wait_until
 
 WRITERS = 10
@@ -317,3 +317,43 @@ def test_a_sequencer_outlives_the_loss_of_its_connection(database: Database, out
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
+
+
+def test_an_event_that_lost_its_body_while_it_waited_is_not_passed_over(database: Database) -> None:
+    sequence_all(database)
+    events_append(database, 3)
+    with connect(database, "superuser", autocommit=True) as superuser:
+        body = superuser.execute(
+            "SELECT id, log_id, event_id, bytes FROM ledger.body WHERE id = (SELECT min(id) FROM ledger.queue)"
+        ).fetchone()
+        assert body is not None
+        with triggers_off(superuser, "body"):
+            superuser.execute("DELETE FROM ledger.body WHERE id = %s", body[:1])
+        before = counts(superuser)
+        with connect(database, "sequencer", autocommit=True) as connection, pytest.raises(CorruptLogError):
+            batch_sequence(connection, log_named(connection, "lineage"))
+        assert counts(superuser) == before
+        superuser.execute("INSERT INTO ledger.body (id, log_id, event_id, bytes) VALUES (%s, %s, %s, %s)", body)
+    assert sequence_all(database) == 3
+
+
+def test_a_batch_reads_its_own_bodies_and_not_the_whole_log(database: Database) -> None:
+    sequence_all(database)
+    events_append(database, 20)
+    with connect(database, "superuser", autocommit=True) as superuser:
+        superuser.execute("VACUUM ANALYZE ledger.body")
+    with connect(database, "sequencer") as connection:
+        (plan,) = connection.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON) " + _DRAIN,
+            {"log": 1, "limit": 10},  # type: ignore[arg-type]
+        ).fetchone() or ({},)
+        connection.rollback()
+    read = [step for step in nodes(plan[0]["Plan"]) if step.get("Relation Name", "").startswith("body_")]
+    assert sum(step["Actual Rows"] + step.get("Rows Removed by Filter", 0) for step in read) == 10
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every step of a query plan."""
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
