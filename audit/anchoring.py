@@ -13,6 +13,7 @@ from django.db import connection
 
 from audit.adapters.addresses import anchor_at
 from audit.adapters.anchor import Anchor
+from audit.anchor_places import places_record
 from audit.enums import AnchorKind, Log
 from audit.errors import AuditError, UnknownEntryError
 from audit.models import AnchorRecord, Checkpoint
@@ -67,6 +68,18 @@ def anchors_configured() -> list[Anchor]:
         AnchorAddressError: An address is not one of an anchor.
     """
     return [anchor_at(address, last=_witnessed_size, consistency=_consistency) for address in settings.ANCHORS]
+
+
+def anchors_update(*, anchors: Sequence[Anchor], at: datetime) -> list[Publication]:
+    """Record where checkpoints go if that changed, then publish what waits; see `checkpoints_publish`.
+
+    A frozen log records nothing, and is no reason to leave the other one unpublished.
+    """
+    try:
+        places_record(anchors=anchors, at=at)
+    except AuditError as error:
+        logger.error("the places of anchors are not recorded: %s", error)  # noqa: TRY400
+    return checkpoints_publish(anchors=anchors)
 
 
 def checkpoints_publish(*, anchors: Sequence[Anchor]) -> list[Publication]:

@@ -41,6 +41,7 @@ class LineageEvent(TextChoices):
     JOB_CANCELLED = "job.cancelled"
     REPORT_ISSUED = "report.issued"
     BUNDLE_ISSUED = "bundle.issued"
+    ANCHORS_CONFIGURED = "anchors.configured"
     USER_CREATED = "user.created"
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event

@@ -14,7 +14,8 @@ The procedure, for each log, in one snapshot of the database:
 
 and once for the database:
 
-10. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
+10. anchors: every receipt is of a place that an entry `anchors.configured` names.
+11. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
 
 What it cannot see: a history that was rewritten as a whole together with its checkpoints by someone who holds the key,
 or cut short together with them. For that an auditor keeps a checkpoint, and the signer its memory.
@@ -29,6 +30,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from audit.anchor_places import places_check
 from audit.errors import UnknownEntryError
 from audit.guards import guard_faults
 from audit.sequencing import LogRow, logs_list
@@ -105,7 +107,9 @@ def ledger_verify(
             raise UnknownEntryError(f"no log {', '.join(sorted(unknown))}; the logs are {', '.join(sorted(rows))}")
         chosen = [row for row in rows.values() if not logs or row.name in logs]
         checks = [check for row in chosen for check in _log_checks(_LogVerification(connection, row, trust, progress))]
-        return VerificationReport("database", connection.info.dbname, (*checks, _guards_check(connection)))
+        return VerificationReport(
+            "database", connection.info.dbname, (*checks, _places_check(connection), _guards_check(connection))
+        )
 
 
 @contextmanager
@@ -124,6 +128,14 @@ def _log_checks(verification: "_LogVerification") -> list[Check]:
             return verification.run()
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         return [failed(f"{verification.log.name}: order", f"the ledger cannot be read: {error}")]
+
+
+def _places_check(connection: psycopg.Connection) -> Check:
+    try:
+        with connection.transaction():
+            return places_check(connection)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        return failed("anchors", f"the ledger cannot be read: {error}")
 
 
 def _guards_check(connection: psycopg.Connection) -> Check:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 from anchor_servers import served, witness_running
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
-from ledger_driver import connect, events_append, log_named, one, sequence_all
+from ledger_driver import connect, events_append, log_named, one, sequence_all, triggers_off
 from psycopg.errors import ForeignKeyViolation, InsufficientPrivilege, NotNullViolation
 from pytest_django import Settings
 from timestamp_authority import OpensslAuthority, Reply
@@ -26,16 +27,18 @@ from audit.adapters.file_drop import FileDrop
 from audit.adapters.git_remote import GitRemote
 from audit.adapters.timestamp import TimestampAuthority
 from audit.adapters.witness_client import WitnessClient
+from audit.anchor_places import places_check
 from audit.anchoring import anchor_lags, checkpoints_publish
 from audit.enums import AnchorKind
 from audit.errors import AnchorAddressError, AnchorError
-from audit.models import AnchorRecord
+from audit.models import AnchorRecord, Entry
 from audit.selectors import anchored_size, checkpoint_latest, consistency_proof
 from audit.sequencing import checkpoint_store
 from audit.tasks import anchors_publish
 from modelnotary.ledger.add_checkpoint import signatures_parse
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.cosignature import cosignatures_verify
+from modelnotary.ledger.event import Event
 from modelnotary.ledger.note import NoteSigner, NoteVerifier
 from modelnotary.witness_memory import WitnessFolder
 
@@ -379,6 +382,44 @@ def test_the_beat_the_command_and_readyz_use_the_configured_places(
     assert client.get("/readyz").json()["anchor_lag"].startswith("ANCHORS holds")
     with pytest.raises(CommandError, match="not the address of an anchor"):
         call_command("anchor_now")
+
+
+def configured(database: Database) -> list[list[str]]:
+    """The sets of places that the lineage log tells of, one after the other."""
+    sequence_all(database)
+    entries = Entry.objects.filter(event_type="anchors.configured").order_by("seq")
+    events = [Event.from_bytes(bytes(entry.bytes)) for entry in entries]
+    return [[place["location"] for place in cast("list[dict[str, str]]", event.data["places"])] for event in events]
+
+
+def test_each_change_of_the_places_is_an_entry_and_a_receipt_of_another_place_is_found(
+    grow: Callable[[], bytes], database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    before = len(configured(database))
+    first, second = tmp_path / "first", tmp_path / "second"
+    told: list[list[str]] = []
+    for places in ([first], [first, second], [first, second], [second], []):
+        settings.ANCHORS = [place.as_uri() for place in places]
+        for place in places:
+            place.mkdir(exist_ok=True)
+        anchors_publish()
+        told = configured(database)
+        grow()
+    assert told[before:] == [[first.as_uri()], [first.as_uri(), second.as_uri()], [second.as_uri()], []]
+    with connect(database, "auditor", autocommit=True) as connection:
+        # What other tests of this module published without the task has no entry.
+        assert places_check(connection).outcome == "fail"
+    with connect(database, "superuser") as connection:
+        connection.execute("SET session_replication_role = replica")
+        with triggers_off(connection, "anchor"):
+            ours = [first.as_uri(), second.as_uri()]
+            connection.execute("DELETE FROM ledger.anchor WHERE NOT location = ANY(%s)", (ours,))
+            assert places_check(connection).outcome == "pass"
+            connection.execute("UPDATE ledger.anchor SET location = 'file:///mine' WHERE location = %s", (ours[0],))
+        check = places_check(connection)
+        connection.rollback()
+    assert check.outcome == "fail"
+    assert "went to the file file:///mine, which no entry anchors.configured names" in check.detail
 
 
 def test_only_the_application_records_and_only_what_was_signed(grow: Callable[[], bytes], database: Database) -> None:

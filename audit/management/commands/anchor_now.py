@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from audit.anchoring import AnchorLag, Publication, anchor_lags, anchors_configured, checkpoints_publish
+from audit.anchoring import AnchorLag, Publication, anchor_lags, anchors_configured, anchors_update
 from modelnotary.errors import ModelNotaryError
 from modelnotary.times import format_time
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         """Publish and report."""
         try:
             anchors = anchors_configured()
-            published = checkpoints_publish(anchors=anchors)
+            published = anchors_update(anchors=anchors, at=timezone.now())
             lags = anchor_lags(anchors=anchors)
         except ModelNotaryError as error:
             raise CommandError(str(error)) from error
