@@ -22,6 +22,7 @@ from ledger_driver import (
     event_append,
     event_bytes,
     events_append,
+    events_append_many,
     log_named,
     one,
     process_start,
@@ -338,6 +339,7 @@ def test_an_event_that_lost_its_body_while_it_waited_is_not_passed_over(database
 
 
 def test_a_batch_reads_its_own_bodies_and_not_the_whole_log(database: Database) -> None:
+    events_append_many(database, 5000)
     sequence_all(database)
     events_append(database, 20)
     with connect(database, "superuser", autocommit=True) as superuser:
