@@ -4,23 +4,15 @@ Whoever can change ANCHORS could send checkpoints to a place of his own from the
 tells when, and to which places; a receipt of a place that no such entry names convicts whoever wrote it.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-
 import psycopg
-from django.db import transaction
 
-from audit.adapters.anchor import Anchor
 from audit.enums import LineageEvent
-from audit.models import Entry
-from audit.services import event_record
+from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.errors import EventError
-from modelnotary.ledger.event import Actor, Event, Subject
+from modelnotary.ledger.event import Event
 from modelnotary.verify.result import Check, failed, passed
 
 _CHECK = "anchors"
-_PROCESS = Actor("system", "anchors", "Model Notary anchors")
-_SUBJECT = Subject("anchors", "anchors")
 # What was not made searchable yet is looked through: there is little of it.
 _CONFIGURED = """
 WITH lineage AS (SELECT log_id FROM ledger.log WHERE class = 'lineage')
@@ -42,30 +34,6 @@ SELECT l.name, a.kind, a.location, max(a.size), max(a.at) FROM ledger.anchor a J
 _PRUNED = "SELECT coalesce(max(min_index), 0) > 0 FROM ledger.log WHERE class = 'lineage'"
 
 
-def places_record(*, anchors: Sequence[Anchor], at: datetime) -> bool:
-    """Record the set of places if it is another one than was recorded last; tell whether it was.
-
-    An event that still waits for its place in the log is not seen here, so the same set may stand there twice.
-
-    Raises:
-        LogFrozenError: The log takes no events.
-    """
-    places = sorted({(anchor.kind.value, anchor.location) for anchor in anchors})
-    entries = Entry.objects.filter(event_type=LineageEvent.ANCHORS_CONFIGURED)
-    last = entries.order_by("-body_id").first()
-    if places == (_places(Event.from_bytes(bytes(last.bytes))) if last else []):
-        return False
-    with transaction.atomic():
-        event_record(
-            event=LineageEvent.ANCHORS_CONFIGURED,
-            actor=_PROCESS,
-            subject=_SUBJECT,
-            data={"places": [{"kind": kind, "location": location} for kind, location in places]},
-            at=at,
-        )
-    return True
-
-
 def places_check(connection: psycopg.Connection) -> Check:
     """Check that every receipt is of a place that an entry `anchors.configured` names.
 
@@ -80,7 +48,7 @@ def places_check(connection: psycopg.Connection) -> Check:
             continue  # which the check of the bodies tells
         if event.type == LineageEvent.ANCHORS_CONFIGURED:
             events.append(event)
-    recorded = {place for event in events for place in _places(event)}
+    recorded = {place for event in events for place in places_of(event)}
     pruned = connection.execute(_PRUNED).fetchone() == (True,)
     since = min((event.at for event in events), default=None)
     used = connection.execute(_USED).fetchall()
@@ -92,7 +60,13 @@ def places_check(connection: psycopg.Connection) -> Check:
     return passed(_CHECK, f"all receipts are of the {len(recorded)} places that entries name")
 
 
-def _places(event: Event) -> list[tuple[str, str]]:
+def places_data(places: set[tuple[str, str]]) -> dict[str, Json]:
+    """Give the data of an entry `anchors.configured` from kinds and locations."""
+    return {"places": [{"kind": kind, "location": location} for kind, location in sorted(places)]}
+
+
+def places_of(event: Event) -> set[tuple[str, str]]:
+    """Give the kinds and locations that an entry `anchors.configured` names, the inverse of `places_data`."""
     places = event.data.get("places")
     items = places if isinstance(places, list) else []
-    return [(str(item.get("kind")), str(item.get("location"))) for item in items if isinstance(item, dict)]
+    return {(str(item.get("kind")), str(item.get("location"))) for item in items if isinstance(item, dict)}

@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from audit.adapters.addresses import anchor_at
 from audit.adapters.anchor import Anchor
-from audit.anchor_places import places_record
-from audit.enums import AnchorKind, Log
+from audit.anchor_places import places_data, places_of
+from audit.enums import AnchorKind, LineageEvent, Log
 from audit.errors import AuditError, UnknownEntryError
-from audit.models import AnchorRecord, Checkpoint
+from audit.models import AnchorRecord, Checkpoint, Entry
 from audit.selectors import anchored_size, checkpoint_latest, checkpoint_waiting, consistency_proof
+from audit.services import event_record
+from modelnotary.ledger.event import Actor, Event, Subject
 from modelnotary.verify.receipts import Receipt, receipts_write
 
 logger = logging.getLogger(__name__)
+
+_PROCESS = Actor("system", "anchors", "Model Notary anchors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def anchors_update(*, anchors: Sequence[Anchor], at: datetime) -> list[Publicati
     A frozen log records nothing, and is no reason to leave the other one unpublished.
     """
     try:
-        places_record(anchors=anchors, at=at)
+        _places_record(anchors=anchors, at=at)
     except AuditError as error:
         logger.error("the places of anchors are not recorded: %s", error)  # noqa: TRY400
     return checkpoints_publish(anchors=anchors)
@@ -121,6 +125,25 @@ def _receipt(record: AnchorRecord, checkpoint: Checkpoint) -> Receipt:
     if record.size < checkpoint.size:
         proof = consistency_proof(log=record.log, old_size=record.size, new_size=checkpoint.size)
     return Receipt(record.kind, record.location, carried.note.encode(), bytes(record.receipt), tuple(proof))
+
+
+def _places_record(*, anchors: Sequence[Anchor], at: datetime) -> None:
+    """Record the set of places if it is another one than was recorded last.
+
+    An event that still waits for its place in the log is not seen here, so the same set may stand there twice.
+    """
+    places = {(anchor.kind.value, anchor.location) for anchor in anchors}
+    last = Entry.objects.filter(event_type=LineageEvent.ANCHORS_CONFIGURED).order_by("-body_id").first()
+    if places == (places_of(Event.from_bytes(bytes(last.bytes))) if last else set()):
+        return
+    with transaction.atomic():
+        event_record(
+            event=LineageEvent.ANCHORS_CONFIGURED,
+            actor=_PROCESS,
+            subject=Subject("anchors", "anchors"),
+            data=places_data(places),
+            at=at,
+        )
 
 
 def _publish(checkpoint: Checkpoint, anchor: Anchor) -> Publication:
