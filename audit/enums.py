@@ -45,6 +45,13 @@ class LineageEvent(TextChoices):
     USER_CREATED = "user.created"
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
+    PRIVACY_ERASURE_REQUESTED = "privacy.erasure_requested"
+    PRIVACY_ERASURE_APPROVED = "privacy.erasure_approved"
+    PRIVACY_ERASURE_CANCELLED = "privacy.erasure_cancelled"
+    PRIVACY_ERASED = "privacy.erased"
+    SUBJECT_KEYS_ROTATED = "subject_keys.rotated"
+    HOLD_SET = "hold.set"
+    HOLD_RELEASED = "hold.released"
 
 
 class AccessEvent(TextChoices):
@@ -76,3 +83,35 @@ class AnchorKind(TextChoices):
     OBJECT_STORE = "object-store", "Object store"
     TIMESTAMP = "timestamp", "Timestamp authority"
     WITNESS = "witness", "Witness"
+
+
+class ErasureBasis(TextChoices):
+    """The law that an erasure rests on."""
+
+    GDPR_17_1_A = "gdpr-17-1-a", "GDPR Art. 17(1)(a): the data are no longer necessary for their purposes"
+    GDPR_17_1_B = "gdpr-17-1-b", "GDPR Art. 17(1)(b): the person withdrew consent and there is no other legal ground"
+    GDPR_17_1_C = (
+        "gdpr-17-1-c",
+        "GDPR Art. 17(1)(c): the person objected under Art. 21 and no overriding ground remains",
+    )
+    GDPR_17_1_D = "gdpr-17-1-d", "GDPR Art. 17(1)(d): the data were processed unlawfully"
+    GDPR_17_1_E = "gdpr-17-1-e", "GDPR Art. 17(1)(e): Union or Member State law obliges the controller to erase them"
+    GDPR_17_1_F = "gdpr-17-1-f", "GDPR Art. 17(1)(f): collected from a child for an information society service"
+    GDPR_5_1_E = "gdpr-5-1-e", "GDPR Art. 5(1)(e): the retention period has ended"
+    CCPA_1798_105 = "ccpa-1798-105", "Cal. Civ. Code § 1798.105: the consumer asked for deletion"
+
+
+class ErasureState(TextChoices):
+    """How far an erasure is."""
+
+    REQUESTED = "requested", "Waits for a second privacy officer"
+    APPROVED = "approved", "Approved, waits for the keys to be rotated"
+    ERASED = "erased", "Erased"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class HoldScope(TextChoices):
+    """What a legal hold is on."""
+
+    PERSON = "person", "One person"
+    LOG = "log", "A whole log"

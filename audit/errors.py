@@ -76,3 +76,27 @@ class ExportError(AuditError):
     """A log cannot be exported into this folder."""
 
     code = "export-failed"
+
+
+class SubjectKeysError(AuditError):
+    """The file with the keys that wrap persons' keys is missing, not private, malformed, or in use."""
+
+    code = "subject-keys-unusable"
+
+
+class ErasedError(AuditError):
+    """The key that this was sealed under does not exist any more, or never did."""
+
+    code = "erased"
+
+
+class LegalHoldError(AuditError):
+    """A legal hold forbids it, or the step does not fit the hold's state."""
+
+    code = "legal-hold"
+
+
+class ErasureError(AuditError):
+    """The erasure is not in a state for this step, or is not ordered as it has to be."""
+
+    code = "erasure-refused"

@@ -1,6 +1,12 @@
 """The ledger's tables as Django sees them: read-only, owned by SQL migrations, and the sealed personal values."""
 
+from functools import partial
+
 from django.db import models
+from django.db.models import F, Q
+
+from audit.enums import ErasureBasis, ErasureState, HoldScope, Log
+from modelnotary.ids import new_id
 
 
 class Entry(models.Model):
@@ -73,30 +79,103 @@ class AnchorRecord(models.Model):
 
 
 class DataSubject(models.Model):
-    """A person whose data was touched: a key of their own, wrapped by the key-encryption key.
+    """A person's own key, wrapped by a generation of the key-encryption key. Nothing else refers to this row.
 
-    Destroying `wrapped_key` makes every sealed value of this person unreadable and every commitment unlinkable, while
-    each proof in the ledger still verifies.
+    `lookup` finds it from the person's identifier, by whoever has the key-encryption key; `wrapped_key` holds that
+    identifier too. Rows are added, and a whole generation of them is deleted at once; never is one row changed or
+    deleted, so that nothing in the WAL points at it.
     """
 
     lookup = models.BinaryField(max_length=32, unique=True)
+    generation = models.PositiveIntegerField()
     wrapped_key = models.BinaryField()
-    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("generation",), name="data_subject_generation"),)
 
     def __str__(self) -> str:
         return f"data subject {self.pk}"
 
 
 class SealedValue(models.Model):
-    """A personal value that a ledger entry commits to, encrypted under its data subject's key."""
+    """A personal value that a ledger entry commits to, encrypted. `tag` is recognised with the person's key only."""
 
+    pk = models.CompositePrimaryKey("event_id", "name")
     event_id = models.TextField()
     name = models.TextField()
-    subject = models.ForeignKey(DataSubject, on_delete=models.PROTECT, related_name="values")
+    tag = models.BinaryField(max_length=16)
     ciphertext = models.BinaryField()
-
-    class Meta:
-        constraints = (models.UniqueConstraint(fields=("event_id", "name"), name="sealed_value_once"),)
 
     def __str__(self) -> str:
         return f"{self.name} of {self.event_id}"
+
+
+class Erasure(models.Model):
+    """The order to forget a person, given by two people; `person` says whom, sealed, and is emptied at the end.
+
+    People are values, as in the ledger. `rotation` is the generation of keys with whose making it is carried out, and
+    `irrevocable` is true from when the keys are about to be destroyed.
+    """
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "ers"), editable=False)
+    state = models.CharField(max_length=20, choices=ErasureState.choices, default=ErasureState.REQUESTED)
+    basis = models.CharField(max_length=40, choices=ErasureBasis.choices)
+    reason = models.TextField()
+    person = models.BinaryField(null=True)
+    requested_by = models.TextField()
+    requested_at = models.DateTimeField()
+    request_event = models.TextField()
+    approved_by = models.TextField(null=True)  # noqa: DJ001 - nobody yet is not an empty name
+    approved_at = models.DateTimeField(null=True)
+    approval_event = models.TextField(null=True)  # noqa: DJ001 - the same
+    rotation = models.PositiveIntegerField(null=True)
+    irrevocable = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("requested_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("requested_by")),
+                name="erasure_approved_by_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=("requested", "cancelled"))
+                | Q(approved_by__isnull=False, approved_at__isnull=False, approval_event__isnull=False),
+                name="erasure_approved_by_somebody",
+            ),
+            models.CheckConstraint(condition=Q(state__in=ErasureState.values), name="erasure_state_known"),
+            models.CheckConstraint(condition=Q(basis__in=ErasureBasis.values), name="erasure_basis_known"),
+        )
+
+    def __str__(self) -> str:
+        return f"erasure {self.id}"
+
+
+class LegalHold(models.Model):
+    """The order to keep everything about a person (sealed, see `Erasure`) or in a log until it is released."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "hld"), editable=False)
+    scope = models.CharField(max_length=20, choices=HoldScope.choices)
+    log = models.TextField(null=True, choices=Log.choices)  # noqa: DJ001 - a hold on a person names no log
+    person = models.BinaryField(null=True)
+    matter = models.TextField()
+    reason = models.TextField()
+    set_by = models.TextField()
+    set_at = models.DateTimeField()
+    released_by = models.TextField(null=True)  # noqa: DJ001 - nobody yet is not an empty name
+    released_at = models.DateTimeField(null=True)
+    release_reason = models.TextField(null=True)  # noqa: DJ001 - the same
+
+    class Meta:
+        ordering = ("set_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(scope="log", log__in=Log.values, person__isnull=True)
+                | Q(scope="person", log__isnull=True, person__isnull=False)
+                | Q(scope="person", log__isnull=True, released_at__isnull=False),
+                name="hold_on_a_person_or_a_log",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"hold {self.id} ({self.matter})"

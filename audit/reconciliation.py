@@ -16,7 +16,7 @@ from modelnotary.ledger.canonical import Json
 from modelnotary.times import format_time
 
 NOT_GOVERNED = {
-    "audit_datasubject": "keys of sealed values; the events hold the commitments",
+    "audit_datasubject": "keys of persons, to which nothing may point; their rotation has an event",
     "audit_sealedvalue": "values of the access log's own events",
     "auth_group": "not used: rights follow from roles",
     "auth_group_permissions": "not used: rights follow from roles",

@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from audit.enums import AnchorKind
+from audit.enums import AnchorKind, HoldScope
 from audit.errors import CorruptLogError, NotSequencedError, UnknownEntryError
-from audit.models import AnchorRecord, Checkpoint, Entry
+from audit.models import AnchorRecord, Checkpoint, Entry, LegalHold
+from audit.subject_keys import key_ring_read
 from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode
@@ -38,6 +40,30 @@ class EntryProof:
     index: int
     leaf: bytes
     proof: str
+
+
+def holds_blocking(*, person: str | None = None, log: str | None = None) -> list[LegalHold]:
+    """Give the legal holds in force that forbid to erase a person, or to prune a log.
+
+    A hold on any log forbids every erasure: whatever the log commits to has to stay open. A hold on a person forbids to
+    prune any log: nobody can tell without that person's key which entries are theirs.
+
+    Args:
+        person: The identifier of the person to erase.
+        log: The class of the log to prune, `lineage` or `access`.
+
+    Raises:
+        SubjectKeysError: The key file cannot be used; only for a person.
+    """
+    holds = LegalHold.objects.filter(released_at=None)
+    if log is not None:
+        return list(holds.filter(Q(scope=HoldScope.PERSON) | Q(log=log)))
+    on_logs = list(holds.filter(scope=HoldScope.LOG))
+    on_persons = list(holds.filter(scope=HoldScope.PERSON))
+    if person is None or not on_persons:
+        return on_logs
+    ring = key_ring_read(settings.SUBJECT_KEYS_FILE)
+    return on_logs + [hold for hold in on_persons if ring.person_open(bytes(hold.person or b"")) == person]
 
 
 def entry_get(*, event_id: str) -> Entry:

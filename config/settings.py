@@ -46,7 +46,10 @@ _SERVES_PEOPLE = any(
 )
 SECRET_KEY = env_secret("SECRET_KEY") if _SERVES_PEOPLE else ""
 TOKEN_PEPPER = env_secret("TOKEN_PEPPER") if _SERVES_PEOPLE else ""
-SUBJECT_KEK = env_secret("SUBJECT_KEK") if _SERVES_PEOPLE else ""
+# What wrapped persons' keys before the key file did; read by the migration that takes them over, then to be removed.
+SUBJECT_KEK = env_secret("SUBJECT_KEK") if any(map(os.environ.get, ("SUBJECT_KEK", "SUBJECT_KEK_FILE"))) else ""
+# In a folder of its own, so that it can be replaced whole under processes that share the folder.
+SUBJECT_KEYS_FILE = NOTARY_HOME / "subject-keys" / "subject.kek"
 
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 DEBUG = env_bool("DEBUG", default=False)

@@ -22,7 +22,7 @@ _GRACE_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _HEALTHY_AFTER_SECONDS = 60.0
 
-_SERVING = {"SECRET_KEY", "TOKEN_PEPPER", "SUBJECT_KEK", "BROKER_URL", "DATABASE_URL"}
+_SERVING = {"SECRET_KEY", "TOKEN_PEPPER", "BROKER_URL", "DATABASE_URL"}
 # As in production, a process is given the secrets that it works with and no other.
 _SECRETS = {
     "web": {*_SERVING, "AUDITOR_DATABASE_URL"},
@@ -67,7 +67,7 @@ def command(name: str, home: Path, environment: Mapping[str, str]) -> list[str]:
 
 def process_environment(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the caller's environment and the product's, without the secrets that are not for `name`."""
-    foreign = set().union(*_SECRETS.values(), {"MIGRATION_DATABASE_URL"}) - _SECRETS[name]
+    foreign = set().union(*_SECRETS.values(), {"MIGRATION_DATABASE_URL", "SUBJECT_KEK"}) - _SECRETS[name]
     merged = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
     return {variable: value for variable, value in merged.items() if variable not in foreign}
 

@@ -21,7 +21,7 @@ address() {
     printf 'postgresql://%s:%s@postgres:5432/modelnotary' "$1" "$2"
 }
 
-for name in postgres_password migrator_password broker_password secret_key subject_kek; do
+for name in postgres_password migrator_password broker_password secret_key; do
     keep "$name" "$(random)"
 done
 keep token_pepper "1:$(random)"

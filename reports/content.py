@@ -307,13 +307,16 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class PurposeCount:
-    """Access by purpose of use: events, distinct people acting, distinct subjects read."""
+    """Access by purpose of use: events, distinct people acting.
+
+    Not how many patients: nobody can tell which entries are about one person without that person's key, and a number
+    that changes when somebody is forgotten could not be recomputed.
+    """
 
     purpose: str
     words: str
     events: int
     actors: int
-    subjects: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def database(
     environment = cluster.environment(name)
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         _connect_django(patch, name, environment)
+        _subject_keys_create()
         yield Database(name, environment, cluster.superuser_url(name))
         _disconnect_django()
     cluster.drop_database(name)
@@ -197,6 +198,14 @@ def _connect_django(patch: pytest.MonkeyPatch, name: str, environment: dict[str,
         patch.setitem(connections.settings[alias], "NAME", name)
         # The ports may have moved since the settings were read.
         patch.setitem(connections.settings[alias], "PORT", _port(environment))
+
+
+def _subject_keys_create() -> None:
+    from django.conf import settings
+
+    from audit.subject_keys import key_ring_create
+
+    key_ring_create(settings.SUBJECT_KEYS_FILE)
 
 
 def _port(environment: dict[str, str]) -> int:

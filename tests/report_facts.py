@@ -149,7 +149,7 @@ APPROVERS = (
 )
 
 PURPOSES = (
-    PurposeCount("TREAT", "Treatment", 96, 11, 61),
-    PurposeCount("HPAYMT", "Payment", 21, 3, 20),
-    PurposeCount("HOPERAT", "Health-care operations", 14, 2, 9),
+    PurposeCount("TREAT", "Treatment", 96, 11),
+    PurposeCount("HPAYMT", "Payment", 21, 3),
+    PurposeCount("HOPERAT", "Health-care operations", 14, 2),
 )

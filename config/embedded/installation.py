@@ -39,12 +39,13 @@ class Installation:
         instance: Name that the ledger's logs carry, for example ``modelnotary.local/3f9a``.
         role_passwords: Password of each database role that may log in, the superuser included.
         ports: Loopback port of postgres, valkey, web and signer.
+        subject_kek: What wrapped persons' keys in installations made before the key file was; else empty.
     """
 
     instance: str = field(default_factory=lambda: f"modelnotary.local/{secrets.token_hex(2)}")
     secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
     token_pepper: str = field(default_factory=lambda: f"1:{secrets.token_hex(32)}", repr=False)
-    subject_kek: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    subject_kek: str = field(default="", repr=False)
     broker_password: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     role_passwords: dict[str, str] = field(default_factory=_passwords, repr=False)
     ports: dict[str, int] = field(default_factory=_ports)
@@ -91,15 +92,19 @@ class Installation:
     def environment(self, home: Path, database: str = DATABASE) -> dict[str, str]:
         """Variables that the processes read, for the product's files in `home`."""
         urls = {name: self.database_url(role, database) for role, name in _ROLE_VARIABLES.items()}
-        return urls | {
-            "BROKER_URL": self.broker_url(),
-            "SECRET_KEY": self.secret_key,
-            "TOKEN_PEPPER": self.token_pepper,
-            "SUBJECT_KEK": self.subject_kek,
-            "NOTARY_INSTANCE": self.instance,
-            "NOTARY_HOME": str(home),
-            "SIGNER_URL": f"http://{LOOPBACK}:{self.ports['signer']}",
-            "PUBLIC_URL": f"http://{LOOPBACK}:{self.ports['web']}",
-            "WEB_PORT": str(self.ports["web"]),
-            "ALLOWED_HOSTS": f"{LOOPBACK},localhost",
-        }
+        before = {"SUBJECT_KEK": self.subject_kek} if self.subject_kek else {}
+        return (
+            urls
+            | before
+            | {
+                "BROKER_URL": self.broker_url(),
+                "SECRET_KEY": self.secret_key,
+                "TOKEN_PEPPER": self.token_pepper,
+                "NOTARY_INSTANCE": self.instance,
+                "NOTARY_HOME": str(home),
+                "SIGNER_URL": f"http://{LOOPBACK}:{self.ports['signer']}",
+                "PUBLIC_URL": f"http://{LOOPBACK}:{self.ports['web']}",
+                "WEB_PORT": str(self.ports["web"]),
+                "ALLOWED_HOSTS": f"{LOOPBACK},localhost",
+            }
+        )

@@ -7,7 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from audit.enums import AccessEvent
-from audit.services import event_record, value_seal
+from audit.sealing import persons_prepare, value_seal
+from audit.services import event_record
 from governance.actors import actor_of
 from governance.models import User
 from governance.selectors import model_version_get
@@ -63,6 +64,9 @@ def accesses_import(*, reporter: User, model_digest: Digest, accesses: list[Fore
         UnknownArtifactError: No model version has that digest.
     """
     model_version_get(digest=model_digest)
+    patients = {access.patient for access in accesses}
+    if len(patients) > 1:
+        persons_prepare(persons=patients)
     return [_import(reporter, model_digest, access, at) for access in accesses]
 
 

@@ -19,6 +19,7 @@ _KINDS = {
     "report": "report",
     "decision": "signed decision",
     "proof": "proof of a ledger entry",
+    "disclosure": "disclosure of personal values",
 }
 _VERDICTS = {
     ExitCode.VERIFIED: "VERIFIED: everything checked holds",

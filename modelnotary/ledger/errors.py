@@ -81,6 +81,12 @@ class IncarnationError(LedgerError):
     code = "incarnation-malformed"
 
 
+class DisclosureError(LedgerError):
+    """A file that opens commitments of entries is malformed."""
+
+    code = "disclosure-malformed"
+
+
 class TextError(LedgerError):
     """A base64 string or a number is not in its one accepted spelling."""
 

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     REPORT = "report"
     DECISION = "decision"
     PROOF = "proof"
+    DISCLOSURE = "disclosure"
 
 
 _BY_SUFFIX = {
@@ -26,12 +27,14 @@ _BY_SUFFIX = {
     ".pdf": Kind.REPORT,
     ".json": Kind.DECISION,
     ".tlog-proof": Kind.PROOF,
+    ".disclosure": Kind.DISCLOSURE,
 }
 _BY_CONTENT = {
     b"PK\x03\x04": Kind.BUNDLE,
     b"%PDF-": Kind.REPORT,
     b'{"payload"': Kind.DECISION,
     b"c2sp.org/tlog-proof@": Kind.PROOF,
+    b'{"entries":[': Kind.DISCLOSURE,
 }
 
 

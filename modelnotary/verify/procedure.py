@@ -21,6 +21,7 @@ from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.bundle import NO_TRUST, BundleFindings, bundle_examine
 from modelnotary.verify.decision import verify_decision
+from modelnotary.verify.disclosure import verify_disclosure
 from modelnotary.verify.errors import InputError
 from modelnotary.verify.evidence_file import Kind, evidence_kind
 from modelnotary.verify.kept import KeptCheckpoint
@@ -36,7 +37,7 @@ from modelnotary.verify.witnesses import policy_read
 type Anchored = tuple[Trust, TrustAnchor]
 
 _EXAMINE = {Kind.BUNDLE: bundle_examine, Kind.LOG: log_examine, Kind.ARCHIVE: archive_examine}
-_WITNESSED = {*_EXAMINE, Kind.PROOF}
+_WITNESSED = {*_EXAMINE, Kind.PROOF, Kind.DISCLOSURE}
 
 
 def verify_paths(
@@ -120,6 +121,8 @@ def _single(
         report = verify_decision(path, trust, now=now)
     elif kind is Kind.PROOF:
         report = verify_proof(path, trust, policy=policy)
+    elif kind is Kind.DISCLOSURE:
+        report = verify_disclosure(path, trust, policy=policy)
     else:
         # PDF libraries take most of a second to load, and only reports need them.
         from modelnotary.verify.report import verify_report

@@ -33,11 +33,12 @@ def verify_proof(path: Path, trust: Trust, *, policy: WitnessPolicy | None = Non
     Raises:
         InputError: the file cannot be read.
     """
-    checks = _checks(evidence_read(path, MAX_PROOF_BYTES), trust, policy)
+    checks = proof_checks(evidence_read(path, MAX_PROOF_BYTES), trust, policy)
     return VerificationReport("proof", str(path), tuple(checks))
 
 
-def _checks(data: bytes, trust: Trust, policy: WitnessPolicy | None) -> list[Check]:
+def proof_checks(data: bytes, trust: Trust, policy: WitnessPolicy | None) -> list[Check]:
+    """Check the bytes of a proof file, as `verify_proof` does."""
     try:
         proof = InclusionProof.from_bytes(data)  # 1
         origin = Checkpoint.from_text(note_split(proof.checkpoint)[0]).origin

@@ -89,8 +89,8 @@ class TrustAnchor:
 class VerificationReport:
     """Everything found out about one piece of evidence, in the order of the procedure.
 
-    ``kind`` is ``bundle``, ``log``, ``archive``, ``report``, ``decision`` or ``proof``; ``path`` is as the user gave
-    it.
+    ``kind`` is ``bundle``, ``log``, ``archive``, ``report``, ``decision``, ``proof`` or ``disclosure``; ``path`` is as
+    the user gave it.
     """
 
     kind: str

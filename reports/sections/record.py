@@ -17,13 +17,12 @@ SIGNATURE_HEIGHT = 84.0
 def access(facts: AccessSummary) -> Section:
     """Who looked at the model's scores, by purpose of use."""
     columns = (
-        Column("Purpose of use", 60),
+        Column("Purpose of use", 80),
         Column("Code", 20),
         Column("Events", 18, number=True),
         Column("People acting", 20, number=True),
-        Column("Subjects read", 20, number=True),
     )
-    rows = [(p.words, p.purpose, count(p.events), count(p.actors), count(p.subjects)) for p in facts.purposes]
+    rows = [(p.words, p.purpose, count(p.events), count(p.actors)) for p in facts.purposes]
     total = sum(purpose.events for purpose in facts.purposes)
     intro = (
         f"From {moment(facts.since)} up to {moment(facts.until)}: {count(total)} recorded events, of which "

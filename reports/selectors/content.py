@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.models import Checkpoint as SignedCheckpoint
-from audit.models import Entry, SealedValue
+from audit.models import Entry
 from governance import models
 from governance.enums import EvidenceType, LineageKind, LineageRole, Vote
 from governance.selectors import gate_assert, lineage_walk
@@ -287,12 +287,9 @@ def _access(frame: ReportFrame) -> facts.AccessSummary | None:
 
 
 def _purpose(purpose: str, events: list[dict[str, object]]) -> facts.PurposeCount:
-    ids = [event["id"] for event in events]
-    people = SealedValue.objects.filter(event_id__in=ids).aggregate(count=Count("subject", distinct=True))["count"]
     return facts.PurposeCount(
         purpose=purpose,
         words=_PURPOSES[purpose],
         events=len(events),
         actors=len({str(event["actor"]) for event in events}),
-        subjects=people,
     )

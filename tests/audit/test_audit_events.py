@@ -12,7 +12,8 @@ from psycopg import errors
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.errors import NoTransactionError
 from audit.models import Entry
-from audit.services import Recorded, event_record, value_seal
+from audit.sealing import value_seal
+from audit.services import Recorded, event_record
 from modelnotary.ids import new_id
 from modelnotary.ledger.errors import EventError
 from modelnotary.ledger.event import Actor, Event, Subject

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from audit.enums import Log
 from audit.keys import key_addresses, key_file_next, key_open, second_key_file
+from audit.subject_keys import key_ring_create
 from modelnotary.errors import ModelNotaryError
 from modelnotary.ledger.cosignature import Cosigner
 from modelnotary.ledger.keys import key_generate, key_load, lasting_key_generate, lasting_key_load
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         """Never overwrite a key or the trust file: both are what others rely on."""
         folder: Path = settings.KEYS_DIR
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_ring_create(settings.SUBJECT_KEYS_FILE)
         path = settings.NOTARY_HOME / TRUST_FILE
         try:
             logs = tuple(_log_keys(log, lasting=options["ml_dsa"], pinned=path.exists()) for log in Log)
