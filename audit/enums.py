@@ -45,6 +45,7 @@ class LineageEvent(TextChoices):
     USER_CREATED = "user.created"
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
+    KEY_ROTATED = "key.rotated"
     PRIVACY_ERASURE_REQUESTED = "privacy.erasure_requested"
     PRIVACY_ERASURE_APPROVED = "privacy.erasure_approved"
     PRIVACY_ERASURE_CANCELLED = "privacy.erasure_cancelled"
@@ -63,6 +64,7 @@ class AccessEvent(TextChoices):
     GATE_ASSERTED = "gate.asserted"
     PREDICTION_READ = "prediction.read"
     PHI_READ = "phi.read"
+    KEY_ROTATED = "key.rotated"
 
 
 class Refusal(TextChoices):

@@ -60,6 +60,12 @@ class KeyUnavailableError(AuditError):
     code = "key-unavailable"
 
 
+class KeyRotationPendingError(AuditError):
+    """A log's rotation to a new key is recorded and not signed yet; the same command goes on."""
+
+    code = "key-rotation-pending"
+
+
 class SignerNotReadyError(AuditError):
     """The signer cannot sign now: its clock cannot be relied on, or another signer holds its memory."""
 

@@ -99,8 +99,8 @@ class LogSigner:
         5. Refuse unless the result is the head's root, and passes through the newest stored checkpoint that bears a
            signature of this log's own.
         6. Find the keys that sign at this size.
-        7. Remember tree, keys and time, on disk.
-        8. Sign.
+        7. Sign.
+        8. Remember tree, keys and time, on disk, before the signature leaves.
 
         What it does not check: that the head is the newest one (the database may hold entries back), and what the
         entries say.
@@ -123,8 +123,9 @@ class LogSigner:
                 target = self._extended(connection, remembered.frontier, known, head)  # 4, 5
             assert target.keys is not None
             signers = self._signers(target.keys, target.frontier.size)  # 6
-            self._memory.store(replace(target, time=time))  # 7
-            return self._signed(target.frontier, signers, time)  # 8
+            note = self._signed(target.frontier, signers, time)  # 7
+            self._memory.store(replace(target, time=time))  # 8
+            return note
 
     def last_sign(self) -> bytes | None:
         """Sign once more the tree that was signed last, whatever the database holds now; None when none was.

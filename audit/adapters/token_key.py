@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import unquote_to_bytes
 
 from cryptography.exceptions import InvalidSignature
@@ -29,6 +29,8 @@ _KEY_BYTES = 32
 _OCTET_STRING = b"\x04\x20"
 # A login belongs to the whole process, so sessions must not overlap.
 _IN_TURN = Lock()
+_STALE: set[str] = set()
+"""Libraries that failed: some only find their tokens again after being initialised anew."""
 _REFUSED: set[tuple[str, str | None, bytes | None, str]] = set()
 
 
@@ -151,15 +153,18 @@ class TokenKey:
                     f"{self._address.text}: the token's PIN is locked; its security officer can set it anew"
                 ) from error
             except pkcs11.PKCS11Error as error:
-                raise KeyUnavailableError(
-                    f"{self._address.text}: the token cannot be used ({type(error).__name__} {error})".rstrip()
-                ) from error
+                _STALE.add(self._address.module)
+                words = f"{type(error).__name__} {error}".rstrip()
+                raise KeyUnavailableError(f"{self._address.text}: the token cannot be used ({words})") from error
 
     def _token(self) -> "pkcs11.Token":
         import pkcs11
 
         try:
             library = pkcs11.lib(self._address.module)
+            if self._address.module in _STALE:
+                library.reinitialize()
+                _STALE.discard(self._address.module)
         except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
             raise KeyUnavailableError(
                 f"{self._address.text}: the library {self._address.module} cannot be loaded: {error}"
@@ -193,12 +198,17 @@ class TokenKey:
         import pkcs11
 
         half = "private" if kind == pkcs11.ObjectClass.PRIVATE_KEY else "public"
-        try:
-            return session.get_key(object_class=kind, label=self._address.label, id=self._address.id)
-        except pkcs11.NoSuchKey as error:
-            raise KeyUnavailableError(f"{self._address.text}: the token has no such {half} key") from error
-        except pkcs11.MultipleObjectsReturned as error:
-            raise KeyUnavailableError(f"{self._address.text}: several {half} keys fit; add id=") from error
+        wanted: dict[pkcs11.Attribute, object] = {pkcs11.Attribute.CLASS: kind}
+        if self._address.label is not None:
+            wanted[pkcs11.Attribute.LABEL] = self._address.label
+        if self._address.id is not None:
+            wanted[pkcs11.Attribute.ID] = self._address.id
+        found = list(session.get_objects(wanted))  # to its end: a search that is left open outlives its session
+        if not found:
+            raise KeyUnavailableError(f"{self._address.text}: the token has no such {half} key")
+        if len(found) > 1:
+            raise KeyUnavailableError(f"{self._address.text}: several {half} keys fit; name object= and id=")
+        return cast("pkcs11.Key", found[0])
 
 
 def _attributes(address: str, text: str, separator: str) -> dict[str, bytes]:

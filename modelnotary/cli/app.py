@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from modelnotary.cli.gate import gate
+from modelnotary.cli.trust import trust_app
 from modelnotary.cli.witness import witness
 
 USAGE_EXIT = 3
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(gate, name="gate")
+app.add_typer(trust_app, name="trust")
 app.add_typer(witness, name="witness")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

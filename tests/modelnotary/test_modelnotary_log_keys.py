@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import reference_tree
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sample_bundle import ACCESS, KEYS, LINEAGE, event, key
+from typer.testing import CliRunner
 
+from modelnotary.cli.app import app
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open, checkpoint_sign
 from modelnotary.ledger.cosignature import Cosigner
 from modelnotary.ledger.errors import KeyRotationError, NoteSignatureError
@@ -147,6 +150,20 @@ def test_an_auditor_with_the_old_trust_file_follows_the_log_to_its_new_key() -> 
     assert Trust.from_bytes(new.to_bytes()) == new.followed(proof) == new
     assert b"modelnotary-trust/v1" in old.to_bytes()
     assert b"modelnotary-trust/v2" in new.to_bytes()
+
+
+def test_the_command_line_follows_and_leaves_what_it_cannot_follow(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_bytes(KEYS.trust().to_bytes())
+    proof = proof_of(rotation_entry(ROTATION.sign(OLD, NEW)), OLD, NEW)
+    (tmp_path / "proof").write_bytes(proof)
+    (tmp_path / "forged").write_bytes(UNPROVEN["in a tree that only the new key signed"])
+    arguments = ["trust", "follow", str(tmp_path / "old.json"), str(tmp_path / "proof"), "--out"]
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "new.json")])
+    assert done.exit_code == 0, done.output
+    assert Trust.from_file(tmp_path / "new.json") == KEYS.trust().followed(proof)
+    arguments[3] = str(tmp_path / "forged")
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "none.json")]).exit_code == 1
+    assert not (tmp_path / "none.json").exists()
 
 
 UNPROVEN = {
