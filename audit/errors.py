@@ -22,6 +22,12 @@ class UnknownEntryError(AuditError):
     code = "unknown-entry"
 
 
+class LogFrozenError(AuditError):
+    """The log of this kind of event takes nothing any more; an operator has to open its successor."""
+
+    code = "log_frozen"
+
+
 class NotSequencedError(AuditError):
     """The event is committed and waits for its place in the log; ask again in a moment."""
 

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from audit.enums import AccessEvent, LineageEvent, Log
-from audit.errors import NoTransactionError
+from audit.errors import LogFrozenError, NoTransactionError
 from modelnotary.ids import new_id
 from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.event import Actor, Event, Subject
+
+# The SQLSTATE with which ledger.append refuses when no log of the class is active.
+_LOG_FROZEN = "MN001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ def event_record(
 
     Raises:
         NoTransactionError: Called outside `transaction.atomic()`.
+        LogFrozenError: The log is frozen or sealed and has no successor yet.
     """
     if not connection.in_atomic_block:
         raise NoTransactionError(
@@ -44,6 +48,11 @@ def event_record(
     identity = event_id or new_id("evt", at=at)
     record = Event(log=log.value, type=event.value, id=identity, at=at, actor=actor, subject=subject, data=data)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT ledger.append(%s, %s)", (log.value, record.to_bytes()))
+        try:
+            cursor.execute("SELECT ledger.append(%s, %s)", (log.value, record.to_bytes()))
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) == _LOG_FROZEN:
+                raise LogFrozenError(f"{event} cannot be recorded: {str(error).splitlines()[0]}") from error
+            raise
         (body_id,) = cursor.fetchone()
     return Recorded(event_id=identity, body_id=body_id)

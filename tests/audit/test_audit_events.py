@@ -10,7 +10,7 @@ from ledger_driver import connect, counts, event_append, event_bytes, one
 from psycopg import errors
 
 from audit.enums import AccessEvent, LineageEvent, Log
-from audit.errors import NoTransactionError
+from audit.errors import LogFrozenError, NoTransactionError
 from audit.models import Entry
 from audit.sealing import value_seal
 from audit.services import Recorded, event_record
@@ -139,3 +139,14 @@ def test_the_same_event_cannot_be_appended_twice(database: Database) -> None:
         connection.commit()
         with pytest.raises(errors.UniqueViolation):
             event_append(connection, entry)
+
+
+def test_nothing_is_recorded_in_a_log_that_is_frozen(database: Database) -> None:
+    with connect(database, "superuser") as connection:
+        origin = one(connection, "SELECT origin FROM ledger.log WHERE class = 'access'")
+        with connect(database, "sequencer") as sequencer:
+            assert one(sequencer, "SELECT ledger.log_freeze(%s, 'an older copy was restored')", origin) is True
+    with pytest.raises(LogFrozenError, match="access is frozen: an older copy was restored"), transaction.atomic():
+        record(AccessEvent.PHI_READ)
+    with transaction.atomic():
+        record()
