@@ -36,8 +36,8 @@ test: install ## Run the tests
 	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: attack
-attack: install ## Attack evidence in every way of the catalogue, look for false alarms on a million entries, print the table
-	@PYTHONPATH=.:tests $(PYTHON) tests/attacks/attack_run.py $(ARGS)
+attack: install ## Attack evidence and the database in every way of the catalogue, look for false alarms on a million entries, print the table
+	@PYTHONPATH=.:tests:tests/audit $(PYTHON) tests/attacks/attack_run.py $(ARGS)
 
 .PHONY: bench-ledger
 bench-ledger: install ## Measure the ledger against the alternatives, print the table, write var/bench/ledger.json

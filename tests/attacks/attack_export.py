@@ -122,7 +122,11 @@ class ExportSurface:
             path.write_bytes(victim.archive_edit(path.read_bytes()))
             note.write_bytes(victim.kept)
             report = verify_bundle(path, KEYS.trust(), kept=KeptCheckpoint.from_file(note), now=NOW)
-        return [Finding(check.name, check.span) for check in report.checks if check.outcome is not Outcome.PASS]
+        return [
+            Finding(check.name, check.span, check.detail)
+            for check in report.checks
+            if check.outcome is not Outcome.PASS
+        ]
 
 
 def edited(index: int) -> Edit:

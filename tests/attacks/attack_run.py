@@ -1,62 +1,152 @@
-"""Run the attack catalogue and print what noticed each attack; then look for false alarms on a large clean log.
+"""Run the attack catalogue and print what noticed each attack; then look for false alarms on large clean logs.
 
-Ends with 1 if an attack went unnoticed or a clean log was accused.
+Attacked are exported bundles, and a database on servers of its own. Ends with 1 if an attack went unnoticed or a clean
+log was accused; writes everything to var/attack.json.
 """
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any
 
 from attack_catalogue import Attempt, Surface, attempts
+from attack_database import DatabaseSurface, Signed, sample_grow, signed_log
 from attack_export import ExportSurface
+from conftest import Database, migrate
 from large_export import large_export
+from ledger_driver import connect
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sample_bundle import KEYS, NOW
 
+from audit.verification import ledger_verify
+from config.embedded import CHECKOUT, EmbeddedServices
 from modelnotary.cli.progress import Progress
 from modelnotary.verify.bundle import bundle_examine
-from modelnotary.verify.result import ExitCode
+from modelnotary.verify.result import ExitCode, VerificationReport
 
-SURFACES: Sequence[Surface[Any]] = (ExportSurface(5_000),)
+SIZES = (700, 701, 4000)
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What was found on a clean log.
+
+    Attributes:
+        what: An export, or a database.
+        entries: How many there were.
+        seconds: How long the verification took.
+        alarm: What was wrongly found, if anything.
+    """
+
+    what: str
+    entries: int
+    seconds: float
+    alarm: str
+
+    @classmethod
+    def of(cls, what: str, entries: int, began: float, report: VerificationReport) -> "Clean":
+        wrong = [f"{check.name}: {check.detail}" for check in report.checks if check.outcome.value != "pass"]
+        seconds = round(time.monotonic() - began, 1)
+        return cls(what, entries, seconds, "" if report.exit_code is ExitCode.VERIFIED else "; ".join(wrong))
 
 
 def table(made: Sequence[Attempt]) -> Table:
     shown = Table("attacked", "by someone who", "with", "noticed by", title=f"{len(made)} attacks")
     for attempt in made:
-        noticed = str(attempt.expected) if attempt.is_detected else f"NOT NOTICED (expected: {attempt.expected})"
-        shown.add_row(attempt.surface, attempt.attacker, attempt.attack, noticed)
+        noticed = str(attempt.noticed) if attempt.is_detected else f"NOT NOTICED (expected: {attempt.expected})"
+        # Where no entry can be named, the check names the object.
+        object_named = f": {attempt.noticed.detail}" if attempt.is_detected and not attempt.noticed.span else ""
+        shown.add_row(attempt.surface, attempt.attacker, attempt.attack, escape(shorten(noticed + object_named, 110)))
     return shown
 
 
-def false_alarm(count: int) -> str:
-    """Verify a clean log of so many entries; tell what was wrongly found, if anything."""
+def clean_export(count: int) -> Clean:
+    """Verify a clean export of so many entries."""
     with TemporaryDirectory() as folder, Progress(sys.stderr) as progress:
         large_export(Path(folder), count)
         began = time.monotonic()
         report = bundle_examine(Path(folder), KEYS.trust(), kept=None, now=NOW, progress=progress.tell).report
-    if report.exit_code is ExitCode.VERIFIED:
-        print(f"A clean log of {count:,} entries verifies, in {time.monotonic() - began:.0f} s.")  # noqa: T201
-        return ""
-    return "; ".join(f"{check.name}: {check.detail}" for check in report.checks)
+    return Clean.of("export", count, began, report)
+
+
+def clean_database(signed: Signed, count: int) -> Clean:
+    """Verify a clean database of so many entries, signed to the last."""
+    with connect(signed.database, "auditor", autocommit=True) as connection, Progress(sys.stderr) as progress:
+        began = time.monotonic()
+        report = ledger_verify(connection, trust=signed.trust, logs=["lineage"], progress=progress.tell)
+    return Clean.of("database", count, began, report)
+
+
+@contextmanager
+def databases() -> Iterator[Iterator[Database]]:
+    """Servers of their own, that make one migrated database after the other."""
+
+    def made() -> Iterator[Database]:
+        for name in ("attacked", "clean"):
+            services.create_database(name)
+            environment = services.environment(name)
+            migrate(environment | {"NOTARY_HOME": folder})
+            yield Database(name, environment, services.superuser_url(name))
+
+    with TemporaryDirectory() as folder:
+        services = EmbeddedServices(Path(folder))
+        services.start()
+        try:
+            yield made()
+        finally:
+            services.stop()
+
+
+def report_write(path: Path, made: Sequence[Attempt], clean: Sequence[Clean]) -> None:
+    attacks = [
+        {
+            "attacked": attempt.surface,
+            "attacker": attempt.attacker,
+            "attack": attempt.attack,
+            "noticed_by": attempt.noticed.check,
+            "detail": attempt.noticed.detail,
+            "range": None if attempt.expected.span is None else list(attempt.expected.span),
+            "noticed": attempt.is_detected,
+        }
+        for attempt in made
+    ]
+    logs = [{"what": one.what, "entries": one.entries, "seconds": one.seconds, "alarm": one.alarm} for one in clean]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"suite": "attack", "attacks": attacks, "clean": logs}, indent=2) + "\n")
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--clean-entries", type=int, default=1_000_000, help="size of the clean log")
+    options.add_argument("--clean-entries", type=int, default=1_000_000, help="size of the clean logs")
     count = options.parse_args().clean_entries
-    made = [attempt for surface in SURFACES for attempt in attempts(surface)]
-    Console(width=160).print(table(made))
-    missed = [attempt.attack for attempt in made if not attempt.is_detected]
+    surfaces: list[Surface[Any]] = [ExportSurface(5_000)]
+    with databases() as fresh:
+        with signed_log(next(fresh), *SIZES) as signed:
+            sample_grow(signed.database)
+            surfaces.append(DatabaseSurface(signed))
+            made = [attempt for surface in surfaces for attempt in attempts(surface)]
+        Console(width=180).print(table(made))
+        with signed_log(next(fresh), count) as signed:
+            clean = [clean_export(count), clean_database(signed, count)]
+    report_write(CHECKOUT / "var" / "attack.json", made, clean)
+    missed = [attempt for attempt in made if not attempt.is_detected]
     print(f"{len(made) - len(missed)} of {len(made)} attacks noticed by the check that has to.")  # noqa: T201
-    alarm = false_alarm(count)
-    for line in [f"NOT NOTICED: {name}" for name in missed] + ([f"FALSE ALARM: {alarm}"] if alarm else []):
-        print(line)  # noqa: T201
-    return 1 if missed or alarm else 0
+    for attempt in missed:
+        found = ", ".join(map(str, attempt.findings)) or "nothing"
+        print(f"NOT NOTICED: {attempt.surface}, {attempt.attack}; found was {found}")  # noqa: T201
+    for one in clean:
+        told = f"FALSE ALARM: {one.alarm}" if one.alarm else f"verifies, in {one.seconds:.0f} s"
+        print(f"A clean {one.what} of {one.entries:,} entries: {told}.")  # noqa: T201
+    return 1 if missed or any(one.alarm for one in clean) else 0
 
 
 if __name__ == "__main__":

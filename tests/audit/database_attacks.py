@@ -255,16 +255,21 @@ def attacked(database: Database, attack: DatabaseAttack) -> Iterator[psycopg.Con
     """What the auditor sees after the attack, which is undone afterwards."""
     with connect(database, "superuser") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        if attack.statements:
-            _run(connection, attack)
-        for statement in attack.lasting:
-            connection.execute(statement.encode())
+        attack_run(connection, attack)
         connection.execute("SET LOCAL ROLE mn_auditor")
         yield connection
         connection.rollback()
 
 
-def _run(connection: psycopg.Connection, attack: DatabaseAttack) -> None:
+def attack_run(connection: psycopg.Connection, attack: DatabaseAttack) -> None:
+    """Attack within the transaction of a superuser."""
+    if attack.statements:
+        _edit(connection, attack)
+    for statement in attack.lasting:
+        connection.execute(statement.encode())
+
+
+def _edit(connection: psycopg.Connection, attack: DatabaseAttack) -> None:
     # Foreign keys are triggers too.
     connection.execute("SET LOCAL session_replication_role = replica")
     with triggers_off(connection, *TABLES, *PARTITIONS):

@@ -347,7 +347,7 @@ def test_a_batch_reads_its_own_bodies_and_not_the_whole_log(database: Database) 
     with connect(database, "sequencer") as connection:
         (plan,) = connection.execute(
             "EXPLAIN (ANALYZE, FORMAT JSON) " + _DRAIN,
-            {"log": 1, "limit": 10},  # type: ignore[arg-type]
+            {"log": 1, "limit": 10},
         ).fetchone() or ({},)
         connection.rollback()
     read = [step for step in nodes(plan[0]["Plan"]) if step.get("Relation Name", "").startswith("body_")]

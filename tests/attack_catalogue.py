@@ -7,16 +7,20 @@ are a table; new ones are new rows.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A check that failed, or lacks something, and the smallest range of entries it points at, if any."""
+    """A check that failed, or lacks something, and the smallest range of entries it points at, if any.
+
+    ``detail`` is what the check says, and no part of what is expected.
+    """
 
     check: str
     span: tuple[int, int] | None = None
+    detail: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         if self.span is None:
@@ -66,6 +70,11 @@ class Attempt:
     @property
     def is_detected(self) -> bool:
         return self.expected in self.findings
+
+    @property
+    def noticed(self) -> Finding:
+        """What noticed it, as found; what should have, if nothing did."""
+        return next((finding for finding in self.findings if finding == self.expected), self.expected)
 
 
 def attempts[Victim](surface: Surface[Victim]) -> Iterator[Attempt]:
