@@ -32,7 +32,7 @@ _PARTITION_TRIGGERS = {"append_only": ("refuse_change", 27), "no_truncate": ("re
 # SHA-256 of each function's source: a guard that was emptied still has its name.
 _FUNCTIONS = {
     "anchor_record": "748aaff52d9fa4dc8b01e454414778366006dda49f8dc300088faf707e428127",
-    "append": "bd82bfdbdfc28f91c530da3324260bd22c897466eee8c99bc168d3ea2e36c565",
+    "append": "63b4ee4e16e911c7860afdf6ad9890a0c9a7516563921e0d677c5bf9bc32a5e7",
     "append_refuse": "c18ff614d038eac994809a095c12d0ace4055f6c735215a1b7c6ba517b839ae7",
     "change_capture": "3b75f55b5cb28fbf6f5dd823135dee1738858c35301c8f7de608da07a68cc682",
     "event_read": "5d1cc8d893249d3d582cbf06144e25a5c43168d60d5a0f15f8002e844c72a732",

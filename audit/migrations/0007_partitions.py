@@ -195,6 +195,11 @@ BEGIN
   IF v_log IS NULL OR v_doc->>'log' IS DISTINCT FROM p_log THEN
     PERFORM ledger.append_refuse(p_log, v_doc->>'log');
   END IF;
+  -- An index holds no more than this; the event would stop the projection, and with it the log.
+  IF greatest(octet_length(v_doc->>'type'), octet_length(v_doc#>>'{subject,id}'),
+              octet_length(v_doc#>>'{subject,digest}')) > 1000 THEN
+    RAISE EXCEPTION 'type, subject id and subject digest of an event may take 1000 bytes each' USING ERRCODE = '22001';
+  END IF;
   INSERT INTO ledger.body (log_id, event_id, bytes) VALUES (v_log, v_doc->>'id', p_bytes) RETURNING id INTO v_id;
   INSERT INTO ledger.queue (log_id, id) VALUES (v_log, v_id);
   RETURN v_id;

@@ -1,12 +1,14 @@
 """An event commits with the change it tells of, or not at all; only well-formed events enter a log."""
 
+import json
+import secrets
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 from conftest import Database
 from django.db import transaction
-from ledger_driver import connect, counts, event_append, event_bytes, one
+from ledger_driver import connect, counts, event_append, event_bytes, one, sequence_all
 from psycopg import errors
 
 from audit.enums import AccessEvent, LineageEvent, Log
@@ -101,6 +103,14 @@ def test_an_event_too_long_for_a_log_is_refused_before_it_is_written(database: D
     assert ledger_counts(database) == before
 
 
+def long_event(field: str, length: int) -> bytes:
+    """An event with a field of that many bytes that do not compress."""
+    event = json.loads(event_bytes())
+    holder, name = (event, "type") if field == "type" else (event["subject"], field.removeprefix("subject "))
+    holder[name] = secrets.token_hex(length)[:length]
+    return json.dumps(event).encode()
+
+
 TEXT = b'"at":"2026-11-21T10:00:00Z","actor":{"id":"a","name":"A"},"subject":{"kind":"system","id":"s"}'
 REFUSED: dict[str, tuple[str, bytes, type[psycopg.Error]]] = {
     "an event of the other log": ("access", event_bytes(log="lineage"), errors.InvalidParameterValue),
@@ -117,6 +127,10 @@ REFUSED: dict[str, tuple[str, bytes, type[psycopg.Error]]] = {
         b'{"log":"lineage","id":"e","type":"x.y",' + TEXT + b',"x":"' + b"x" * 65_535 + b'"}',
         errors.CheckViolation,
     ),
+    **{
+        f"a {field} that no index can hold": ("lineage", long_event(field, 1001), errors.StringDataRightTruncation)
+        for field in ("type", "subject id", "subject digest")
+    },
 }
 
 
@@ -130,6 +144,16 @@ def test_the_database_itself_refuses(database: Database, what: str) -> None:
         with pytest.raises(error):
             event_append(connection, entry, log=log)
     assert ledger_counts(database) == before
+
+
+@pytest.mark.parametrize("field", ["type", "subject id", "subject digest"])
+def test_the_longest_field_that_is_taken_can_be_searched(database: Database, field: str) -> None:
+    with connect(database, "app") as connection:
+        body_id = event_append(connection, long_event(field, 1000))
+        connection.commit()
+    sequence_all(database)
+    with connect(database, "auditor") as connection:
+        assert one(connection, "SELECT count(*) FROM ledger.projection WHERE body_id = %s", body_id) == 1
 
 
 def test_the_same_event_cannot_be_appended_twice(database: Database) -> None:

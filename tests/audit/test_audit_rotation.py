@@ -397,6 +397,7 @@ def test_the_application_cannot_rotate_and_two_do_not_rotate_at_once(
 def test_the_command_says_what_it_did_and_refuses_while_the_former_key_is_there(
     database: Database, people: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(settings, "SUBJECT_KEK", "")
     order = erasure_order("patient-3")
     out, progress = StringIO(), StringIO()
     with migrating(database), pytest.raises(SystemExit) as end:
