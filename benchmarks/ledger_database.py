@@ -7,16 +7,18 @@ from functools import partial
 from installation import Database, database
 from suite import Row, side_by_side
 
-from audit.sequencing import batch_sequence, logs_list
+from audit.sequencing import batch_sequence, logs_list, projection_fill
 from audit.verification import ledger_verify
 from config.embedded import EmbeddedServices
 
 ENTRIES = 100_000
 _BATCH = 4096
 _ROWS = """
-SELECT e.seq, e.leaf, e.chain, b.bytes, b.event_id, b.event_type, b.at, b.actor_id, b.actor_name, b.subject_kind,
-       b.subject_id, b.subject_digest
-  FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id WHERE e.log_id = 1 ORDER BY e.seq
+SELECT e.seq, e.leaf, e.chain, b.bytes, b.event_id, p.event_type, p.at, p.actor_id, p.actor_name, p.subject_kind,
+       p.subject_id, p.subject_digest
+  FROM ledger.entry e JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
+  LEFT JOIN ledger.projection p ON p.log_id = e.log_id AND p.seq = e.seq
+ WHERE e.log_id = 1 ORDER BY e.seq
 """
 
 
@@ -38,6 +40,8 @@ def _fill(made: Database) -> None:
     with made.connect("sequencer") as connection:
         for log in logs_list(connection):
             while batch_sequence(connection, log, limit=_BATCH):
+                pass
+            while projection_fill(connection, log):
                 pass
     made.sql("VACUUM ANALYZE")
     made.settle()

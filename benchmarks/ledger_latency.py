@@ -43,7 +43,8 @@ SELECT h.size, coalesce((SELECT max(c.size) FROM ledger.checkpoint c WHERE c.log
 """
 _PLACES = """
 SELECT e.seq, convert_from(b.bytes, 'UTF8')::jsonb->>'id'
-  FROM ledger.entry e JOIN ledger.body b ON b.id = e.body_id JOIN ledger.log l ON l.log_id = e.log_id
+  FROM ledger.entry e JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
+  JOIN ledger.log l ON l.log_id = e.log_id
  WHERE l.name = 'lineage' AND e.seq >= %s
 """
 
