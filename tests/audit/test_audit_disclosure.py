@@ -76,7 +76,7 @@ def judged(clinic: Clinic, disclosed: dict[str, Any]) -> ExitCode:
 
 
 def changed(clinic: Clinic, change: Callable[[list[Any]], None]) -> dict[str, Any]:
-    copy = json.loads(json.dumps(clinic.disclosed))
+    copy: dict[str, Any] = json.loads(json.dumps(clinic.disclosed))
     change(copy["entries"])
     return copy
 
