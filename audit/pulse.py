@@ -54,4 +54,6 @@ def ledger_faults() -> list[str]:
     auditor = connections["auditor"]
     auditor.ensure_connection()
     assert auditor.connection is not None
-    return standing_faults(auditor.connection)
+    # The guards ask past Django, which would otherwise never learn that the connection is gone and never open another.
+    with auditor.wrap_database_errors:
+        return standing_faults(auditor.connection)

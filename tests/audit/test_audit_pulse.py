@@ -61,3 +61,14 @@ def test_a_guard_that_is_switched_off_makes_the_service_not_ready(database: Data
         assert (answer["status"], "append_only of entry_1_0" in answer["ledger"]) == ("not ready", True)
         connection.execute("ALTER TABLE ledger.entry_1_0 ENABLE ALWAYS TRIGGER append_only")
     assert not ledger_faults()
+
+
+def test_a_connection_that_broke_is_told_once_and_replaced(database: Database) -> None:
+    from django.db import close_old_connections
+
+    assert health()["ledger"] == "ok"
+    with connect(database, "superuser", autocommit=True) as superuser:
+        superuser.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mn_auditor'")
+    assert "terminating connection" in health()["ledger"]
+    close_old_connections()  # as at the beginning of each request
+    assert health()["ledger"] == "ok"
