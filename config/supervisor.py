@@ -128,7 +128,10 @@ def supervise(home: Path) -> None:
         if not all(services.status().values()):
             environment = _services_restarted(services, environment)
         for child in children:
-            child.keep_running(environment)
+            try:
+                child.keep_running(environment)
+            except OSError:
+                logger.exception("%s is not started; trying again", child.name)
         stopping.wait(_TICK_SECONDS)
     end_processes(home)
 
@@ -137,7 +140,8 @@ def _services_restarted(services: EmbeddedServices, before: dict[str, str]) -> d
     logger.warning("a service ended; starting it again")
     try:
         environment = services.start()
-    except EmbeddedError:
+    # A full disk, or a server that dies as soon as it runs: whoever keeps others running has to outlive that.
+    except (EmbeddedError, OSError):
         logger.exception("trying again")
         return before
     if environment != before:

@@ -175,9 +175,10 @@ class Postgres:
 
     def _launch(self, installation: Installation) -> int:
         self.guise().adopt(self.data)
-        # Nothing of this cluster runs here, so a recorded pid that is alive was given to some other process.
+        # Nothing of this cluster runs here, so a recorded pid that is taken was given to some other process, or is
+        # that of a dead server whose parent has not asked about it: PostgreSQL would wait for either to go away.
         # Should this ever be wrong, PostgreSQL's shared memory block still protects the data.
-        if (pid := self._recorded_pid()) and running(pid):
+        if (pid := self._recorded_pid()) and psutil.pid_exists(pid):
             self._pid_file.unlink()
         settings = {
             "port": str(installation.ports[self.name]),

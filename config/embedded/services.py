@@ -43,7 +43,10 @@ class EmbeddedServices:
             installation = Installation.load_or_create(self._kept)
             for service in (self._postgres, self._valkey):
                 installation = self._started(service, installation)
-            self._create_product_database(installation)
+            try:
+                self._create_product_database(installation)
+            except psycopg.OperationalError as error:
+                raise StartFailedError(self._postgres.name, self._postgres.log, f"it is gone again: {error}") from error
         return installation.environment(self.home)
 
     def stop(self) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config import supervisor
 from config.embedded import (
     CHECKOUT,
     EmbeddedServices,
@@ -26,7 +28,7 @@ from config.embedded import (
     RootRefusedError,
     privileges,
 )
-from config.embedded.errors import CopyFailedError
+from config.embedded.errors import CopyFailedError, StartFailedError
 from config.embedded.installation import Installation
 from config.embedded.postgres import Postgres
 from config.embedded.privileges import Guise, become_nobody, user_namespace
@@ -213,6 +215,39 @@ def test_a_creation_cut_short_is_begun_anew(new_services: Callable[..., Embedded
     (unfinished / "PG_VERSION").write_text("18")
     environment = services.start()
     assert query(environment["MIGRATION_DATABASE_URL"], "SELECT 1") == 1
+
+
+def test_a_database_that_is_gone_again_as_soon_as_it_answers_is_a_start_that_failed(
+    new_services: Callable[..., EmbeddedServices], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, start = new_services(), Postgres.start
+
+    def start_and_die(postgres: Postgres, installation: Installation) -> bool:
+        answered = start(postgres, installation)
+        postgres.stop()
+        return answered
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Postgres, "start", start_and_die)
+        with pytest.raises(StartFailedError, match="gone again"):
+            services.start()
+    services.start()
+    assert all(services.status().values())
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), StartFailedError("postgres", Path("postgres.log"), "x")]
+)
+def test_the_supervisor_outlives_a_service_that_does_not_start(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_services: EmbeddedServices) -> None:
+        raise error
+
+    monkeypatch.setattr(EmbeddedServices, "start", fail)
+    before = {"DATABASE_URL": "as it was"}
+    assert supervisor._services_restarted(EmbeddedServices(tmp_path), before) == before
+    assert str(error) in caplog.text
 
 
 def test_servers_listen_on_loopback_only(running: EmbeddedServices) -> None:

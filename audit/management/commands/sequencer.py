@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 import time
+from queue import SimpleQueue
 from typing import Any
 
 import httpx
@@ -34,6 +35,9 @@ RETRY_SECONDS = 1.0
 PARTITIONS_SECONDS = 10.0
 SIGNER_TIMEOUT_SECONDS = 30.0
 
+type _Signed = tuple[Checkpoint, str]
+"""A checkpoint and the note that it was read from."""
+
 
 class Command(BaseCommand):
     """Order events and ask the signer for checkpoints until told to stop."""
@@ -44,7 +48,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Run until SIGTERM; reconnect when the database goes away."""
-        stop = threading.Event()
+        stop, checkpoints = threading.Event(), _Checkpoints()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
@@ -52,14 +56,13 @@ class Command(BaseCommand):
                 with psycopg.connect(
                     settings.ROLE_DATABASE_URLS["SEQUENCER_DATABASE_URL"], autocommit=True
                 ) as connection:
-                    self._run(connection, stop)
+                    self._run(connection, checkpoints, stop)
             except psycopg.OperationalError as error:
                 logger.warning("database not reached, trying again: %s", error)
                 stop.wait(RETRY_SECONDS)
 
-    def _run(self, connection: psycopg.Connection, stop: threading.Event) -> None:
+    def _run(self, connection: psycopg.Connection, checkpoints: "_Checkpoints", stop: threading.Event) -> None:
         logs = logs_list(connection)
-        signed_at = dict.fromkeys(logs, float("-inf"))
         looked_at = float("-inf")
         while not stop.is_set():
             if time.monotonic() - looked_at >= PARTITIONS_SECONDS:
@@ -73,15 +76,51 @@ class Command(BaseCommand):
                     logger.exception("log stands still; restore it or open a successor")
                     stop.wait(RETRY_SECONDS)
                 busy |= projection_fill(connection, log) == BATCH
-                if time.monotonic() - signed_at[log] >= CHECKPOINT_SECONDS and checkpoint_due(connection, log):
-                    signed_at[log] = time.monotonic()
-                    _checkpoint_publish(connection, log)
+                checkpoints.ask_when_due(connection, log)
+            checkpoints.store(connection)
             if not busy:
                 stop.wait(POLL_SECONDS)
 
 
-def _checkpoint_publish(connection: psycopg.Connection, log: LogRow) -> None:
-    """Have the head signed. A signer that is away or refuses delays checkpoints, never events."""
+class _Checkpoints:
+    """Has heads signed beside the sequencing: a signer that hangs, is away or refuses delays no event.
+
+    One thread at most asks for each log. It ends with the process, so that no signer can hold a stop up.
+    """
+
+    def __init__(self) -> None:
+        self._asked_at: dict[LogRow, float] = {}
+        self._waiting: set[LogRow] = set()
+        self._answers: SimpleQueue[tuple[LogRow, _Signed | None]] = SimpleQueue()
+
+    def ask_when_due(self, connection: psycopg.Connection, log: LogRow) -> None:
+        """Ask for a checkpoint if the head has none, nobody waits for one, and the last question is a while ago."""
+        if log in self._waiting or time.monotonic() - self._asked_at.get(log, float("-inf")) < CHECKPOINT_SECONDS:
+            return
+        if checkpoint_due(connection, log):
+            self._asked_at[log] = time.monotonic()
+            self._waiting.add(log)
+            threading.Thread(target=self._ask, args=(log,), daemon=True).start()
+
+    def store(self, connection: psycopg.Connection) -> None:
+        """Keep what the signer gave since the last call."""
+        while not self._answers.empty():
+            log, signed = self._answers.get()
+            self._waiting.discard(log)
+            if signed is not None:
+                checkpoint, note = signed
+                checkpoint_store(connection, log, size=checkpoint.size, root=checkpoint.root, note=note)
+
+    def _ask(self, log: LogRow) -> None:
+        signed = None
+        try:
+            signed = _signed_head(log)
+        finally:
+            self._answers.put((log, signed))
+
+
+def _signed_head(log: LogRow) -> "_Signed | None":
+    """Ask the signer for a checkpoint of the head; None, and a line of the log, when it gives none."""
     address = f"{settings.SIGNER_URL}/logs/{log.name}/checkpoint"
     try:
         # The signer is a neighbour: a proxy of the machine's environment is for the world outside.
@@ -96,7 +135,7 @@ def _checkpoint_publish(connection: psycopg.Connection, log: LogRow) -> None:
     except LedgerError:
         logger.exception("%s answered with something that is no checkpoint; does it belong to the signer?", address)
     else:
-        if checkpoint.origin != log.origin:
-            logger.error("%s answered with a checkpoint of %s instead of %s", address, checkpoint.origin, log.origin)
-            return
-        checkpoint_store(connection, log, size=checkpoint.size, root=checkpoint.root, note=answer.text)
+        if checkpoint.origin == log.origin:
+            return checkpoint, answer.text
+        logger.error("%s answered with a checkpoint of %s instead of %s", address, checkpoint.origin, log.origin)
+    return None
