@@ -69,10 +69,11 @@ def require_problem(response: HttpResponse, status: int, code: str) -> dict[str,
 
 
 def snapshot(database: Database) -> dict[str, str]:
-    """What every table holds, as one digest a table."""
+    """What every table holds, as one digest a table; a partition's rows are its table's."""
     with psycopg.connect(database.superuser_url) as connection:
         tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'ledger')"
+            "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind IN ('r', 'p') "
+            "AND NOT relispartition AND relnamespace IN ('public'::regnamespace, 'ledger'::regnamespace)"
         ).fetchall()
         statement = sql.SQL("SELECT coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text)), '') FROM {} t")
         digests = {
