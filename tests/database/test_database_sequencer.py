@@ -34,7 +34,7 @@ from audit.errors import CorruptLogError
 from audit.sequencing import _DRAIN, batch_sequence
 from config.embedded.processes import wait_until
 
-WRITERS = 10
+WRITERS = 12
 KILLS = 4
 
 
@@ -104,7 +104,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def ordeal(database: Database, output: int) -> list[Committed]:
-    """What ten writers committed while two sequencers were killed and restarted under them."""
+    """What twelve writers committed while two sequencers were killed and restarted under them."""
     stop = threading.Event()
     with ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(write, database, seed, stop) for seed in range(WRITERS)]
