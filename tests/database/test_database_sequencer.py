@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -64,8 +64,13 @@ def write(database: Database, seed: int, stop: threading.Event) -> list[Committe
     return done
 
 
-def kill_and_restart(database: Database, log: int, stop: threading.Event) -> None:
-    """Kill one of two sequencers without warning, again and again, each time while it is at work."""
+def kill_and_restart(
+    database: Database, log: int, stop: threading.Event, writers: list[Future[list[Committed]]]
+) -> None:
+    """Kill one of two sequencers without warning, again and again, each time while it is at work.
+
+    Returns when the writers have ended and everything they committed has its place.
+    """
     running = [process_start(database, "sequencer", log) for _ in range(2)]
     try:
         with connect(database, "superuser", autocommit=True) as connection:
@@ -77,6 +82,8 @@ def kill_and_restart(database: Database, log: int, stop: threading.Event) -> Non
                 running[number % 2].wait()
                 running[number % 2] = process_start(database, "sequencer", log)
             stop.set()
+            # A transaction that is open now commits later: until then an empty queue says nothing.
+            wait(writers)
             assert wait_until(lambda: not one(connection, "SELECT count(*) FROM ledger.queue"), seconds=90)
     finally:
         stop.set()
@@ -108,7 +115,7 @@ def ordeal(database: Database, output: int) -> list[Committed]:
     stop = threading.Event()
     with ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(write, database, seed, stop) for seed in range(WRITERS)]
-        kill_and_restart(database, output, stop)
+        kill_and_restart(database, output, stop, writers)
         return [transaction for writer in writers for transaction in writer.result()]
 
 
