@@ -190,9 +190,11 @@ def test_without_a_signer_events_get_their_places_and_checkpoints_catch_up_later
             assert wait_until(partial(is_placed, own_stack, before.placed + number), seconds=15)
             time.sleep(1.0)
         assert pulse(own_stack).signed == before.signed
-        answer = readyz(environment)
-        assert (answer.status_code, answer.json()["logs"]["lineage"]["queue_age"]) == (200, 0.0)
-        assert answer.json()["logs"]["lineage"]["checkpoint_age"] > 1
+        # A busy broker may miss a question; the signer is away for all of them.
+        assert wait_until(lambda: readyz(environment).status_code == 200, seconds=30), readyz(environment).text
+        ages = readyz(environment).json()["logs"]["lineage"]
+        assert ages["queue_age"] == 0.0
+        assert ages["checkpoint_age"] > 1
     finally:
         suspended.resume()
     assert wait_until(lambda: all_signed(own_stack), seconds=90)
