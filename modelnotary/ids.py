@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from modelnotary.errors import IdFormatError
 
@@ -24,6 +24,17 @@ def new_id(prefix: str, *, at: datetime | None = None) -> str:
     if not _PREFIX.fullmatch(prefix):
         raise IdFormatError(f"the identifier prefix {prefix!r} must be two to eight lowercase letters")
     return f"{prefix}_{_uuid7(at or datetime.now(UTC)):032x}"
+
+
+def id_time(identifier: str) -> datetime | None:
+    """Read the moment that `new_id` wrote into an identifier, to the millisecond; None for one that it did not make."""
+    digits = identifier.rpartition("_")[2]
+    if not ID_PATTERN.fullmatch(identifier) or digits[12] != "7" or digits[16] not in "89ab":
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=int(digits[:12], 16))
+    except OverflowError:
+        return None
 
 
 def _uuid7(at: datetime) -> int:

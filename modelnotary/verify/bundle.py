@@ -59,15 +59,14 @@ NO_TRUST = "there is no trust file to verify against; give one with --trust"
 class BundleFindings:
     """What a bundle turned out to be: the report, the trust file used, the report digests in its ledger.
 
-    ``archived`` is what an archive holds, if it was one and all of it holds; ``pruned`` what an exported log no longer
-    has.
+    ``archived`` is what an archive holds, if it was one and all of it holds; ``pruned`` what its logs no longer have.
     """
 
     report: VerificationReport
     trust: Trust | None
     reports: Mapping[str, frozenset[Digest]]
     archived: Archived | None = None
-    pruned: Pruned | None = None
+    pruned: tuple[Pruned, ...] = ()
 
 
 def bundle_write(path: Path, files: Mapping[str, bytes]) -> None:
@@ -124,7 +123,7 @@ def bundle_examine(
     except BundleError as error:
         examination.checks.append(failed("archive", str(error)))
     report = VerificationReport("bundle", str(path), tuple(examination.checks), examination.anchor)
-    return BundleFindings(report, examination.trust, examination.reports)
+    return BundleFindings(report, examination.trust, examination.reports, pruned=tuple(examination.pruned))
 
 
 class _Examination:
@@ -135,6 +134,7 @@ class _Examination:
         self.trust: Trust | None = None
         self.anchor: TrustAnchor | None = None
         self.reports: Mapping[str, frozenset[Digest]] = {}
+        self.pruned: list[Pruned] = []
         self._kept = kept
         self._policy = policy
         self._now = now
@@ -157,6 +157,8 @@ class _Examination:
             examination = LogExamination(files, log, self.trust, self._kept, self._policy)
             checks, replays[log.origin] = examination.run(interest, self._progress)
             self.checks += checks
+            if examination.pruned is not None:
+                self.pruned.append(examination.pruned)
         succession = SuccessionExamination(files, manifest.logs, self.trust, self._kept).checks(replays)
         self.checks += succession
         self._kept_check(manifest, replays, self.trust)  # 7

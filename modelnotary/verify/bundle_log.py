@@ -14,7 +14,7 @@ from modelnotary.verify.errors import BundleError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
 from modelnotary.verify.log_stretch import Interest
-from modelnotary.verify.pruning import PrunedPrefix, prefix_read
+from modelnotary.verify.pruning import Pruned, prefix_read
 from modelnotary.verify.receipts import RECEIPTS_FILE, note_with_cosignatures, receipts_check, receipts_parse
 from modelnotary.verify.result import Check, Outcome, failed, missing, passed
 from modelnotary.verify.trust import Trust
@@ -47,7 +47,7 @@ class LogExamination:
         self._policy = policy
         self._folder = log_folder(stated.origin)
         self._name = self._folder.removeprefix("logs/")
-        self.prefix: PrunedPrefix | None = None
+        self.pruned: Pruned | None = None
 
     def run(self, interest: Interest, progress: Progress) -> tuple[Sequence[Check], Replay | None]:
         """Make all checks; the log as read again is None when it cannot be read.
@@ -58,7 +58,6 @@ class LogExamination:
         """
         prefix, pruning = prefix_read(self._files, self._folder, self._stated, self._trust)
         checks = [self._checkpoint(), *self._witnesses(), *pruning]
-        self.prefix = prefix
         first = 0 if prefix is None else prefix.min_index
         absent = self._absent(first)
         if absent is not None:
@@ -69,6 +68,8 @@ class LogExamination:
         except LogError as error:
             span = (error.range.start, error.range.end)
             return [*checks, failed(f"{self._name} {error.part}", str(error), span=span)], None
+        if prefix is not None:
+            self.pruned = Pruned(prefix, replay.roots_gone)
         words = f"all {self._stated.size - first} from {first} on" if first else f"all {self._stated.size}"
         checks.append(passed(f"{self._name} entries", f"{words} read and hashed again"))
         return [*checks, self._tree(replay), self._chain(replay), *self._receipts()], replay

@@ -78,7 +78,7 @@ class _Examination:
         self.trust: Trust | None = None
         self.anchor: TrustAnchor | None = None
         self.replay: Replay | None = None
-        self.pruned: Pruned | None = None
+        self.pruned: tuple[Pruned, ...] = ()
         self._kept = kept
         self._policy = policy
         self._progress = progress
@@ -94,8 +94,8 @@ class _Examination:
         self.checks += checks
         succession = SuccessionExamination(named, [stated], self.trust, self._kept)
         self.checks += succession.checks({stated.origin: self.replay}, alone=True)
-        if log.prefix is not None and self.replay is not None:
-            self.pruned = Pruned(log.prefix, self.replay.roots_gone)
+        if log.pruned is not None:
+            self.pruned = (log.pruned,)
         self._kept_check(stated, self.trust)  # 5
         self.checks.append(_files_check(files, stated))  # 6
 

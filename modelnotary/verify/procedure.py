@@ -6,7 +6,7 @@
 3. Verify the rest. Each uses the pinned trust file, else one found beside it, else that of a bundle in this
    call.
 4. Hold each report PDF against each of them: its bytes must be those the ledger in it names for that report.
-5. Hold each exported log that was pruned against the archives of it: together they must be the whole log.
+5. Hold each pruned log, exported or in a bundle, against the archives of it: together they must be the whole log.
 
 Every report says which trust file was relied on and whether it was pinned.
 """
@@ -152,12 +152,12 @@ def _issued(name: str, digest: Digest, bundle: Path, findings: BundleFindings) -
 
 
 def _made_whole(findings: BundleFindings, others: Iterable[BundleFindings]) -> VerificationReport:
-    """Add to the report on a pruned log whether the archives given hold what it no longer has; none need be given."""
-    report, pruned = findings.report, findings.pruned
+    """Add to the report on pruned logs whether the archives given hold what they no longer have; none need be given."""
+    report = findings.report
     archives = [other.archived for other in others if other.archived is not None]
-    if pruned is None or not archives:
+    if not archives:
         return report
-    return replace(report, checks=(*report.checks, archives_check(pruned, archives)))
+    return replace(report, checks=(*report.checks, *(archives_check(pruned, archives) for pruned in findings.pruned)))
 
 
 def _anchored(path: Path, *, pinned: bool) -> Anchored:

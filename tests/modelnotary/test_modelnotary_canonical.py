@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelnotary.errors import IdFormatError, TimeFormatError
-from modelnotary.ids import new_id
+from modelnotary.ids import id_time, new_id
 from modelnotary.ledger.canonical import canonical_bytes, parse_canonical, parse_json
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import CanonicalError, DigestError
@@ -221,6 +221,14 @@ def test_an_identifier_is_a_uuid_of_version_7_that_tells_its_time() -> None:
     uuid = UUID(hex=identifier.removeprefix("mv_"))
     assert (uuid.version, uuid.variant) == (7, "specified in RFC 4122")
     assert uuid.int >> 80 == round(moment.timestamp() * 1000)
+    assert id_time(identifier) == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["", "evt_", "mv_" + "0" * 32, "mv_" + "f" * 32, f"evt_{'f' * 12}7{'f' * 3}8{'f' * 15}"]
+)
+def test_what_is_no_identifier_of_ours_tells_no_time(text: str) -> None:
+    assert id_time(text) is None
 
 
 def test_identifiers_of_later_microseconds_sort_later() -> None:
