@@ -5,6 +5,7 @@ A place that is not reached is tried again with the next beat. Nothing here is o
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from audit.adapters.addresses import anchor_at
 from audit.adapters.anchor import Anchor
 from audit.anchor_places import places_data, places_of
 from audit.enums import AnchorKind, LineageEvent, Log
-from audit.errors import AuditError, UnknownEntryError
+from audit.errors import AuditError, PrunedError, UnknownEntryError
 from audit.models import AnchorRecord, Checkpoint, Entry
 from audit.selectors import anchored_size, checkpoint_latest, checkpoint_waiting, consistency_proof
 from audit.services import event_record
@@ -115,7 +116,10 @@ def receipts_file(*, checkpoint: Checkpoint) -> bytes | None:
     """
     records = AnchorRecord.objects.filter(log=checkpoint.log, size__lte=checkpoint.size)
     newest = records.order_by("kind", "location", "-size").distinct("kind", "location")
-    receipts = [_receipt(record, checkpoint) for record in newest]
+    receipts = []
+    for record in newest:
+        with suppress(PrunedError):  # a place left so long ago that nobody can prove it a part of this log any more
+            receipts.append(_receipt(record, checkpoint))
     return receipts_write(receipts) if receipts else None
 
 

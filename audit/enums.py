@@ -53,6 +53,10 @@ class LineageEvent(TextChoices):
     SUBJECT_KEYS_ROTATED = "subject_keys.rotated"
     HOLD_SET = "hold.set"
     HOLD_RELEASED = "hold.released"
+    RETENTION_REQUESTED = "retention.requested"
+    RETENTION_SCHEDULED = "retention.scheduled"
+    ARCHIVE_SEALED = "archive.sealed"
+    LOG_PRUNED = "log.pruned"
 
 
 class AccessEvent(TextChoices):
@@ -101,6 +105,40 @@ class ErasureBasis(TextChoices):
     GDPR_17_1_F = "gdpr-17-1-f", "GDPR Art. 17(1)(f): collected from a child for an information society service"
     GDPR_5_1_E = "gdpr-5-1-e", "GDPR Art. 5(1)(e): the retention period has ended"
     CCPA_1798_105 = "ccpa-1798-105", "Cal. Civ. Code § 1798.105: the consumer asked for deletion"
+
+
+class RetentionBasis(TextChoices):
+    """The rule that a retention schedule follows; `minimum_days` is how long it asks for, at least."""
+
+    AI_ACT_18 = "ai-act-18", "Regulation (EU) 2024/1689 Art. 18(1): technical documentation, 10 years"
+    AI_ACT_19 = "ai-act-19", "Regulation (EU) 2024/1689 Art. 19(1), 26(6): automatically generated logs, 6 months"
+    CO_ADMT = "co-admt", "Colorado SB 26-189: version identifiers, changelogs and notices, 3 years"
+    ECOA_1002_12 = "ecoa-1002-12", "12 CFR 1002.12(b): credit applications and their evaluation, 25 months"
+    HIPAA_164_316 = "hipaa-164-316", "45 CFR 164.316(b)(2)(i): documentation, 6 years"
+    HIPAA_164_528 = "hipaa-164-528", "45 CFR 164.528(a)(1): accounting of disclosures, 6 years"
+    PCI_10_5 = "pci-10-5", "PCI DSS v4.0.1 10.5.1: audit logs, 12 months"
+    SEC_17A_4 = "sec-17a-4", "17 CFR 240.17a-4(a): records of brokers and dealers, 6 years"
+    SOX_210_2_06 = "sox-210-2-06", "17 CFR 210.2-06: audit records, 7 years"
+    OWN = "own", "The organisation's own rule, which the reason names"
+
+    @property
+    def minimum_days(self) -> int:
+        """The days that the period has at most, with every leap day that can fall into it."""
+        return _MINIMUM_DAYS[self]
+
+
+_MINIMUM_DAYS = {
+    RetentionBasis.AI_ACT_18: 3653,
+    RetentionBasis.AI_ACT_19: 184,
+    RetentionBasis.CO_ADMT: 1096,
+    RetentionBasis.ECOA_1002_12: 762,
+    RetentionBasis.HIPAA_164_316: 2192,
+    RetentionBasis.HIPAA_164_528: 2192,
+    RetentionBasis.PCI_10_5: 366,
+    RetentionBasis.SEC_17A_4: 2192,
+    RetentionBasis.SOX_210_2_06: 2557,
+    RetentionBasis.OWN: 1,
+}
 
 
 class ErasureState(TextChoices):

@@ -22,6 +22,12 @@ class UnknownEntryError(AuditError):
     code = "unknown-entry"
 
 
+class PrunedError(UnknownEntryError):
+    """What was asked for was archived and dropped when its time had run out; an entry `log.pruned` tells of it."""
+
+    code = "pruned"
+
+
 class LogFrozenError(AuditError):
     """The log of this kind of event takes nothing any more; an operator has to open its successor."""
 
@@ -88,6 +94,18 @@ class ExportError(AuditError):
     """A log cannot be exported into this folder."""
 
     code = "export-failed"
+
+
+class ArchiveError(AuditError):
+    """An archive cannot be written, does not verify, or cannot be followed by dropping what it holds."""
+
+    code = "archive-failed"
+
+
+class RetentionError(AuditError):
+    """A retention schedule is not acceptable, or entries have to be kept: by a schedule, a hold, or for want of one."""
+
+    code = "retention"
 
 
 class SubjectKeysError(AuditError):

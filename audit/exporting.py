@@ -2,12 +2,14 @@
 
 The folder holds ``checkpoint``, ``chain``, ``tile/…``, the operator's ``trust.json`` and, if there are anchors, what
 they gave in ``receipts.json``. Done again, it goes on where it stopped, or follows the log as it grew; full tiles never
-change and are not written again.
+change and are not written again. Where the log no longer has its first entries, ``pruned.json`` tells of it; a folder
+that was exported before they were dropped keeps them.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +17,7 @@ from django.conf import settings
 from audit.anchoring import receipts_file
 from audit.errors import ExportError
 from audit.models import Checkpoint
+from audit.pruning import pruned_prefix
 from audit.selectors import chain_head, checkpoint_latest, tile_read
 from modelnotary.ledger.checkpoint import Checkpoint as SignedCheckpoint
 from modelnotary.ledger.digest import HASH_BYTES
@@ -22,6 +25,9 @@ from modelnotary.ledger.errors import LedgerError, TileError
 from modelnotary.ledger.note import note_split
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, tiles_of_level
 from modelnotary.ledger.tree import STORED_LEVELS
+from modelnotary.verify.bundle_format import chain_file
+from modelnotary.verify.errors import BundleError
+from modelnotary.verify.pruning import PRUNED_FILE, PrunedPrefix
 from modelnotary.verify.receipts import RECEIPTS_FILE
 
 CHECKPOINT_FILE, CHAIN_FILE, TRUST_FILE = "checkpoint", "chain", "trust.json"
@@ -40,6 +46,7 @@ class Exported:
         size: Entries in the folder.
         written: Tiles written now.
         kept: Tiles that were there already.
+        min_index: The first entry in it; those before were archived and dropped.
     """
 
     log: str
@@ -47,6 +54,7 @@ class Exported:
     size: int
     written: int
     kept: int
+    min_index: int
 
 
 def log_export(*, log: str, folder: Path, progress: Progress) -> Exported:
@@ -57,13 +65,16 @@ def log_export(*, log: str, folder: Path, progress: Progress) -> Exported:
     Raises:
         UnknownEntryError: No such log, or nothing is signed yet.
         CorruptLogError: The database lacks a part of the log.
-        ExportError: The folder holds another log or a larger tree, or cannot be written.
+        ExportError: The folder holds another log or a larger tree, lacks entries that the log no longer has, or cannot
+            be written.
     """
     checkpoint = checkpoint_latest(log=log)
     try:
         _require_continuation(folder / CHECKPOINT_FILE, checkpoint)
+        prefix = _prefix(folder, log)
+        first = 0 if prefix is None else prefix.min_index
         (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-        tiles = list(_tiles(checkpoint.size))
+        tiles = list(log_tiles(size=checkpoint.size, first=first))
         written = 0
         for number, tile in enumerate(tiles, start=1):
             if not _is_there(folder / tile.path, tile):
@@ -71,14 +82,68 @@ def log_export(*, log: str, folder: Path, progress: Progress) -> Exported:
                 written += 1
             progress(number, len(tiles))
         _partials_remove(folder, checkpoint.size)
-        _write(folder / CHAIN_FILE, f"{chain_head(log=log, size=checkpoint.size).hex()}\n".encode())
+        _write(folder / CHAIN_FILE, chain_file(chain_head(log=log, size=checkpoint.size)))
         _write(folder / TRUST_FILE, (settings.NOTARY_HOME / "trust.json").read_bytes())
         _receipts_write(folder / RECEIPTS_FILE, checkpoint)
+        if prefix is not None:
+            _write(folder / PRUNED_FILE, prefix.to_bytes())
         os.sync()
         _write(folder / CHECKPOINT_FILE, checkpoint.note.encode())
     except OSError as error:
         raise ExportError(f"cannot export to {folder}: {error.filename or ''} {error.strerror}") from error
-    return Exported(log, checkpoint.origin, checkpoint.size, written, len(tiles) - written)
+    return Exported(log, checkpoint.origin, checkpoint.size, written, len(tiles) - written, first)
+
+
+def log_parts(*, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+    """Give the files of a log up to a signed checkpoint, each under its name in the log's folder.
+
+    Raises:
+        UnknownEntryError: Entries are missing that no entry tells of.
+        CorruptLogError: The database lacks a part of the log.
+    """
+    log, prefix = checkpoint.log, pruned_prefix(log=checkpoint.log)
+    yield CHECKPOINT_FILE, checkpoint.note.encode()
+    for tile in log_tiles(size=checkpoint.size, first=0 if prefix is None else prefix.min_index):
+        yield tile.path, tile_read(log=log, tile=tile)
+    yield CHAIN_FILE, chain_file(chain_head(log=log, size=checkpoint.size))
+    if prefix is not None:
+        yield PRUNED_FILE, prefix.to_bytes()
+    receipts = receipts_file(checkpoint=checkpoint)
+    if receipts is not None:
+        yield RECEIPTS_FILE, receipts
+
+
+def log_tiles(*, size: int, first: int) -> Iterator[Tile]:
+    """List the tiles of a log of `size` entries that begins at entry `first`; of what is before, the roots stay."""
+    for level in (None, 0):
+        yield from islice(tiles_of_level(level, size), first // TILE_WIDTH, None)
+    level = 1
+    while size >> STORED_LEVELS * level:
+        yield from tiles_of_level(level, size)
+        level += 1
+
+
+def _prefix(folder: Path, log: str) -> PrunedPrefix | None:
+    """Say what the folder begins with: what the log does, or, if it was exported before, what it has kept itself."""
+    prefix = pruned_prefix(log=log)
+    if prefix is None:
+        return None
+    path = folder / PRUNED_FILE
+    try:
+        before = PrunedPrefix.from_bytes(path.read_bytes()) if path.is_file() else None
+    except BundleError as error:
+        raise ExportError(f"{path} cannot be read; give an empty folder: {error}") from error
+    start = 0 if before is None else before.min_index
+    if not (folder / Tile(None, start // TILE_WIDTH).path).is_file():
+        return prefix
+    for index in range(start // TILE_WIDTH, prefix.min_index // TILE_WIDTH):
+        for tile in (Tile(None, index), Tile(0, index)):
+            if not _is_there(folder / tile.path, tile):
+                raise ExportError(
+                    f"{folder} lacks {tile.path}, and the log begins at entry {prefix.min_index} now; give an empty "
+                    "folder, or put that file back from the archive"
+                )
+    return before
 
 
 def _receipts_write(path: Path, checkpoint: Checkpoint) -> None:
@@ -87,14 +152,6 @@ def _receipts_write(path: Path, checkpoint: Checkpoint) -> None:
         path.unlink(missing_ok=True)
     else:
         _write(path, receipts)
-
-
-def _tiles(size: int) -> Iterator[Tile]:
-    yield from tiles_of_level(None, size)
-    level = 0
-    while size >> STORED_LEVELS * level:
-        yield from tiles_of_level(level, size)
-        level += 1
 
 
 def _require_continuation(path: Path, checkpoint: Checkpoint) -> None:

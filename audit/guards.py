@@ -10,13 +10,13 @@ from itertools import pairwise
 
 import psycopg
 
-_TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor", "change")
+_TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor", "change", "retention", "pruning")
 _PARTITIONED = ("body", "entry")
 # Made from the bytes, and made anew at any time: nothing has to guard them.
 _DERIVED = ("projection", "projected")
 _SEQUENCES = ("body_id", "change_id_seq")
 _VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
-_APPEND_ONLY = ("body", "entry", "node", "checkpoint", "anchor", "change")
+_APPEND_ONLY = ("body", "entry", "node", "checkpoint", "anchor", "change", "retention", "pruning")
 _OWNER = "mn_owner"
 
 # pg_trigger.tgtype: 1 per row, 2 before, 8 on delete, 16 on update, 32 on truncate.
@@ -36,13 +36,20 @@ _FUNCTIONS = {
     "append_refuse": "c18ff614d038eac994809a095c12d0ace4055f6c735215a1b7c6ba517b839ae7",
     "change_capture": "3b75f55b5cb28fbf6f5dd823135dee1738858c35301c8f7de608da07a68cc682",
     "event_read": "5d1cc8d893249d3d582cbf06144e25a5c43168d60d5a0f15f8002e844c72a732",
+    "event_signed": "e5a6ff8b96710dc16dfb61774ee5ab857b4a38086678a6642e7a4747cd1052ef",
     "head_only_grows": "69d671d325b3e05670ec6cce3eef7766a8a3d7d8d31263bb55e99813767d9c43",
     "log_freeze": "46ffedd4470892406ff7918e9abe16a8e96fe94c52eb2700df38a73edec2cfa2",
     "log_only_advances": "dae999f9c0ab4c89a5491126d0197c73e575484459ba036f72df345a637b84d7",
+    "log_prune": "738f1561b0299be59028480f11dec25d209b5e98754705ba984d68a66f76e531",
     "partition_attach": "317b22be3af91990d46162cea9e8208a9d7730d38f084fe82fb7289490fc14f3",
+    "partition_drop": "191c5f7daa01b82097e37c16800e32300e3559b4674a0c5c53c7d1373f94d95b",
     "partitions_ahead": "87e45147cf941232705fc78d3b6f08738ddb293d04f122a596946d1428c3955e",
     "partitions_end": "8afb46049c06040366ac96c13526e926a7bbbb6109b6fd1bb51b00851bdf3d0b",
+    "partitions_of": "f55e1b45ea521fb82a43c4d29f5de768e7a687c07a3362d28ec256f758c667af",
     "refuse_change": "96c9889e01321a7a89869b12a42df8fabf5d5989342609b545f8a978e97a08c9",
+    "retention_hold": "a1cbcb94771d9ee39e81c98ebd7f619f0182bfe6b7bf644e4768090af18062ca",
+    "retention_objection": "6619b03b9524865cb78faa97cb7921bb10be2ec0e301cd79403617bb4cc529d9",
+    "retention_schedule": "e751bdae42d017655d021bf34ea7199c222d658859fca3f661a06748a2c9631f",
 }
 _UNIQUE = {
     ("log", "PRIMARY KEY (log_id)"),
@@ -55,6 +62,10 @@ _UNIQUE = {
     ("checkpoint", "PRIMARY KEY (log_id, size)"),
     ("anchor", "PRIMARY KEY (log_id, kind, location, size)"),
     ("change", "PRIMARY KEY (id)"),
+    ("retention", "PRIMARY KEY (event_id)"),
+    ("retention", "UNIQUE (request)"),
+    ("pruning", "PRIMARY KEY (event_id)"),
+    ("pruning", "UNIQUE (log_id, min_index)"),
     ("projection", "PRIMARY KEY (log_id, seq)"),
     ("projected", "PRIMARY KEY (log_id)"),
 }
@@ -63,6 +74,9 @@ _RIGHTS = {
     ("append", "mn_app", "EXECUTE"),
     ("anchor_record", "mn_app", "EXECUTE"),
     ("log_freeze", "mn_sequencer", "EXECUTE"),
+    ("log_prune", "mn_archiver", "EXECUTE"),
+    ("partition_drop", "mn_archiver", "EXECUTE"),
+    ("retention_schedule", "mn_app", "EXECUTE"),
     ("partitions_ahead", "mn_sequencer", "EXECUTE"),
     *(
         (name, role, "SELECT")
@@ -130,7 +144,7 @@ SELECT name, CASE (item).grantee WHEN 0 THEN 'everyone' ELSE pg_get_userbyid((it
 """
 _READ_ROLES = """
 SELECT rolname FROM pg_roles r
- WHERE rolname IN ('mn_app', 'mn_auditor', 'mn_sequencer', 'mn_signer', 'mn_owner')
+ WHERE rolname IN ('mn_app', 'mn_archiver', 'mn_auditor', 'mn_sequencer', 'mn_signer', 'mn_owner')
    AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication
         OR rolcanlogin = (rolname = 'mn_owner') OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid))
  ORDER BY rolname

@@ -1,7 +1,8 @@
 """Holding the changes of governed records against the events that should tell of them.
 
 1. capture: every table of the application is captured in full, or stands in the list of those that need not be.
-2. attribution: every transaction that changed a governed record also recorded a lineage event.
+2. attribution: every transaction that changed a governed record also recorded a lineage event. Of changes as old as
+   entries that were archived and dropped nothing is said: their events are in the archives.
 
 Transactions are told apart by the database's own 64-bit numbers (xid8), which never come again in one database cluster.
 A database restored from a dump counts anew: reconcile it from the time of the restore (`since`).
@@ -42,6 +43,8 @@ SELECT c.xid::text, min(c.at), array_agg(concat_ws(' ', c.op, c.source, c.pk) OR
   FROM ledger.change c
  WHERE c.at >= coalesce(%s, '-infinity'::timestamptz) AND NOT EXISTS (
    SELECT FROM ledger.body b JOIN ledger.log l USING (log_id) WHERE b.xid = c.xid AND l.class = 'lineage')
+   AND c.at > coalesce((SELECT max(p.newest) FROM ledger.pruning p JOIN ledger.log l USING (log_id)
+                         WHERE l.class = 'lineage'), '-infinity')
  GROUP BY c.xid ORDER BY min(c.id)
 """
 

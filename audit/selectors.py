@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -10,9 +9,12 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 
 from audit.enums import AnchorKind, HoldScope
-from audit.errors import CorruptLogError, NotSequencedError, UnknownEntryError
+from audit.errors import CorruptLogError, NotSequencedError, PrunedError, UnknownEntryError
 from audit.models import AnchorRecord, Checkpoint, Entry, LegalHold
+from audit.pruning import prunings_of, prunings_since, require_kept
 from audit.subject_keys import key_ring_read
+from modelnotary.ids import id_time
+from modelnotary.ledger.chain import CHAIN_START
 from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode
@@ -71,11 +73,16 @@ def entry_get(*, event_id: str) -> Entry:
 
     Raises:
         UnknownEntryError: No log has such an event.
+        PrunedError: None has it, and entries of its time were archived and dropped.
     """
     entry = Entry.objects.filter(event_id=event_id).order_by("body_id").first()
-    if entry is None:
-        raise UnknownEntryError(f"no entry {event_id}; it may have been recorded by another instance")
-    return entry
+    if entry is not None:
+        return entry
+    made = id_time(event_id)
+    if made is not None and (gone := prunings_since(at=made)):
+        places = "; ".join(pruning.words for pruning in gone)
+        raise PrunedError(f"no entry {event_id} is left; entries of its time were archived and dropped: {places}")
+    raise UnknownEntryError(f"no entry {event_id}; it may have been recorded by another instance")
 
 
 def entries_of(*, subject_id: str, log: str, limit: int) -> list[Entry]:
@@ -188,6 +195,7 @@ def consistency_proof(*, log: str, old_size: int, new_size: int) -> list[bytes]:
 
     Raises:
         UnknownEntryError: The log has no signed checkpoint of at least `new_size`.
+        PrunedError: It takes hashes of entries that were archived and dropped.
         TreeError: The sizes are not 0 < old <= new.
     """
     if checkpoint_latest(log=log).size < new_size:
@@ -195,18 +203,12 @@ def consistency_proof(*, log: str, old_size: int, new_size: int) -> list[bytes]:
     return consistency_path(old_size, new_size, node_reader(log=log))
 
 
-def bodies_iterate(*, log: str, size: int) -> Iterator[bytes]:
-    """Stream the bytes of a log's first `size` entries, in order."""
-    entries = Entry.objects.filter(log=log, seq__lt=size).order_by("seq").values_list("bytes", flat=True)
-    for body in entries.iterator(chunk_size=2000):
-        yield bytes(body)
-
-
 def tile_read(*, log: str, tile: Tile) -> bytes:
     """Give a static file of a log: up to 256 entries as a bundle (at most 16 MiB), or up to 256 hashes of one level.
 
     Raises:
         UnknownEntryError: No such log, or the newest signed checkpoint does not cover all of the tile.
+        PrunedError: Its entries were archived and dropped.
         CorruptLogError: The database lacks a part of it.
     """
     first, level = tile.index * TILE_WIDTH, STORED_LEVELS * (tile.level or 0)
@@ -217,25 +219,32 @@ def tile_read(*, log: str, tile: Tile) -> bytes:
     places = Entry.objects.filter(log=log, seq__gte=first, seq__lt=first + tile.width).order_by("seq")
     entries = [bytes(entry) for entry in places.values_list("bytes", flat=True)]
     if len(entries) != tile.width:
+        require_kept(log=log, first=first)
         raise CorruptLogError(f"log {log} lacks an entry of {tile.path}")
     return bundle_encode(entries)
 
 
 def chain_head(*, log: str, size: int) -> bytes:
-    """Give the hash chain's link of entry `size - 1`.
+    """Give the hash chain after the first `size` entries of a log.
 
     Raises:
         NotSequencedError: The log has fewer entries.
+        PrunedError: The last of them was archived and dropped, and more after it.
     """
+    if size == 0:
+        return CHAIN_START
     with connections["auditor"].cursor() as cursor:
         cursor.execute(
             "SELECT chain FROM ledger.entry JOIN ledger.log USING (log_id) WHERE name = %s AND seq = %s",
             (log, size - 1),
         )
         row = cursor.fetchone()
-    if row is None:
-        raise NotSequencedError(f"log {log} has no entry {size - 1}")
-    return bytes(row[0])
+    if row is not None:
+        return bytes(row[0])
+    if link := next((one.chain for one in prunings_of(log=log) if one.min_index == size), None):
+        return link
+    require_kept(log=log, first=size - 1)
+    raise NotSequencedError(f"log {log} has no entry {size - 1}")
 
 
 def node_reader(*, log: str) -> NodeReader:
@@ -262,12 +271,14 @@ def _stored_hashes(log: str, level: int, first: int, count: int) -> list[bytes]:
     else:
         statement = (
             "SELECT leaf FROM ledger.entry JOIN ledger.log USING (log_id) "
-            "WHERE name = %s AND seq >= %s AND seq < %s ORDER BY seq"
+            "WHERE name = %s AND seq >= greatest(min_index, %s) AND seq < %s ORDER BY seq"
         )
         parameters = (log, first, first + count)
     with connections["auditor"].cursor() as cursor:
         cursor.execute(statement, parameters)
         hashes = [bytes(value) for (value,) in cursor.fetchall()]
     if len(hashes) != count:
+        if not level:
+            require_kept(log=log, first=first)
         raise CorruptLogError(f"log {log} lacks hashes {first} to {first + count - 1} of level {level}")
     return hashes

@@ -41,7 +41,11 @@ WITH drained AS (
 SELECT b.id, sha256('\\x00'::bytea || b.bytes), (SELECT count(*) FROM drained) FROM ledger.body b
  WHERE b.log_id = %(log)s AND b.id = ANY (ARRAY(SELECT id FROM drained)) ORDER BY b.id
 """
-_PROJECTED = "SELECT size FROM ledger.projected WHERE log_id = %s FOR UPDATE SKIP LOCKED"
+# What was archived and dropped is not to be found, also when everything else is made searchable anew.
+_PROJECTED = """
+SELECT greatest(d.size, l.min_index) FROM ledger.projected d JOIN ledger.log l USING (log_id)
+ WHERE d.log_id = %s FOR UPDATE OF d SKIP LOCKED
+"""
 _PROJECT = """
 INSERT INTO ledger.projection (log_id, seq, body_id, event_id, event_type, at, actor_id, actor_name,
                                subject_kind, subject_id, subject_digest)
@@ -165,8 +169,8 @@ def projection_fill(connection: psycopg.Connection, log: LogRow, *, limit: int =
             return 0
         done = connection.execute(_PROJECT, (log.log_id, at[0], at[0] + limit)).rowcount
         if done:
-            statement = "UPDATE ledger.projected SET size = size + %s WHERE log_id = %s"
-            connection.execute(statement, (done, log.log_id))
+            statement = "UPDATE ledger.projected SET size = %s WHERE log_id = %s"
+            connection.execute(statement, (at[0] + done, log.log_id))
         return done
 
 

@@ -51,9 +51,10 @@ SELECT b.bytes FROM ledger.log l JOIN ledger.entry e USING (log_id)
   JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
  WHERE l.origin = %s AND e.seq >= %s AND e.seq < %s ORDER BY e.seq
 """
-_HEAD = (
-    "SELECT h.size, h.root, clock_timestamp() FROM ledger.head h JOIN ledger.log l USING (log_id) WHERE l.origin = %s"
-)
+_HEAD = """
+SELECT h.size, h.root, clock_timestamp(), l.min_index FROM ledger.head h JOIN ledger.log l USING (log_id)
+ WHERE l.origin = %s
+"""
 _STORED = """
 SELECT c.size, c.note FROM ledger.checkpoint c JOIN ledger.log l USING (log_id)
  WHERE l.origin = %s AND c.size >= %s AND c.size <= coalesce(%s, c.size) ORDER BY c.size DESC LIMIT 1
@@ -110,7 +111,8 @@ class LogSigner:
 
         Raises:
             SigningRefusedError: The log contradicts what was signed before, or the memory is damaged.
-            SignerNotReadyError: The clock cannot be relied on, or another signer holds the memory.
+            SignerNotReadyError: The clock cannot be relied on, another signer holds the memory, or entries that the
+                memory does not have yet were archived and dropped.
             KeyUnavailableError: A key that has to sign cannot be used.
         """
         with self._lock, self._memory.held(), self._connect() as connection:
@@ -160,12 +162,17 @@ class LogSigner:
         row = connection.execute(_HEAD, (self._memory.origin,)).fetchone()
         if row is None:
             raise SigningRefusedError(f"the database has no log {self._memory.origin}", kind=Refusal.UNKNOWN_LOG)
-        size, root, clock = row
+        size, root, clock, min_index = row
         if size < frontier.size:
             raise SigningRefusedError(
                 f"{self._memory.origin}: the head has size {size}, but size {frontier.size} was signed before; "
                 "the database was rolled back or restored from an older backup",
                 kind=Refusal.ROLLED_BACK,
+            )
+        if frontier.size < min_index:
+            raise SignerNotReadyError(
+                f"{self._memory.origin}: the signer remembers {frontier.size} entries, and the log begins at entry "
+                f"{min_index}: what it would have to hash again is archived. Bring back the newest copy of its memory"
             )
         return _Head(size, bytes(root), clock)
 

@@ -2,20 +2,23 @@
 
 The procedure, for each log, in one snapshot of the database:
 
-1. order: entries stand at 0, 1, 2, … up to the head's size.
-2. bodies: every entry has its body, and the body's bytes give the stored leaf hash.
-3. chain: the chain rebuilt from the bytes is the stored one, link by link.
-4. nodes: the stored subtree roots are exactly those that the bytes give.
-5. head: its size, root, chain link and frontier are what the bytes give.
-6. checkpoints: every stored checkpoint's root is that of the tree of its size.
-7. signatures: every stored note says what its row says, and the log's trusted key signed it.
-8. search columns: what can be searched of an event is what its bytes say.
-9. queue: every body has one place or waits for one, never both, and no event's id stands twice.
+1. order: entries stand at 0, 1, 2, … up to the head's size, or from the first one on that was not given up.
+2. pruning: of all that was archived and dropped entries tell, proved in trees whose checkpoints are stored; the roots
+   over it are stored, and lead to every later root.
+3. bodies: every entry has its body, and the body's bytes give the stored leaf hash.
+4. chain: the chain rebuilt from the bytes is the stored one, link by link.
+5. nodes: the stored subtree roots are exactly those that the bytes give.
+6. head: its size, root, chain link and frontier are what the bytes give.
+7. checkpoints: every stored checkpoint's root is that of the tree of its size.
+8. signatures: every stored note says what its row says, and the log's trusted key signed it.
+9. search columns: what can be searched of an event is what its bytes say.
+10. queue: every body has one place or waits for one, never both, and no event's id stands twice.
 
 and once for the database:
 
-10. anchors: every receipt is of a place that an entry `anchors.configured` names.
-11. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
+11. anchors: every receipt is of a place that an entry `anchors.configured` names.
+12. retention: every retention schedule is what its entry says.
+13. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
 
 What it cannot see: a history that was rewritten as a whole together with its checkpoints by someone who holds the key,
 or cut short together with them. For that an auditor keeps a checkpoint, and the signer its memory.
@@ -33,13 +36,16 @@ from psycopg.pq import TransactionStatus
 from audit.anchor_places import places_check
 from audit.errors import UnknownEntryError
 from audit.guards import guard_faults
+from audit.retention_checks import log_beginning, schedules_check
 from audit.sequencing import LogRow, logs_list
 from modelnotary.errors import ModelNotaryError
 from modelnotary.ledger.chain import Chain
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
+from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import leaf_hash
-from modelnotary.ledger.tree import Frontier, Subtree
+from modelnotary.ledger.tiles import TILE_WIDTH
+from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree
 from modelnotary.verify.result import Check, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust
 
@@ -108,7 +114,14 @@ def ledger_verify(
         chosen = [row for row in rows.values() if not logs or row.name in logs]
         checks = [check for row in chosen for check in _log_checks(_LogVerification(connection, row, trust, progress))]
         return VerificationReport(
-            "database", connection.info.dbname, (*checks, _places_check(connection), _guards_check(connection))
+            "database",
+            connection.info.dbname,
+            (
+                *checks,
+                _table_check(connection, "anchors", places_check),
+                _table_check(connection, "retention", schedules_check),
+                _guards_check(connection),
+            ),
         )
 
 
@@ -130,12 +143,12 @@ def _log_checks(verification: "_LogVerification") -> list[Check]:
         return [failed(f"{verification.log.name}: order", f"the ledger cannot be read: {error}")]
 
 
-def _places_check(connection: psycopg.Connection) -> Check:
+def _table_check(connection: psycopg.Connection, name: str, check: Callable[[psycopg.Connection], Check]) -> Check:
     try:
         with connection.transaction():
-            return places_check(connection)
+            return check(connection)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        return failed("anchors", f"the ledger cannot be read: {error}")
+        return failed(name, f"the ledger cannot be read: {error}")
 
 
 def _guards_check(connection: psycopg.Connection) -> Check:
@@ -146,13 +159,13 @@ def _guards_check(connection: psycopg.Connection) -> Check:
 
 
 class _LogVerification:
-    """Steps 1 to 9 for one log; each finding is the first of its step."""
+    """Steps 1 to 10 for one log; each finding is the first of its step."""
 
     def __init__(self, connection: psycopg.Connection, log: LogRow, trust: Trust | None, progress: Progress) -> None:
         self.connection, self.log, self._progress = connection, log, progress
         self._verifier = trust.log_verifier(log.origin) if trust else None
         self._found: dict[str, tuple[str, tuple[int, int] | None]] = {}
-        self._agreed = 0
+        self._agreed = self._begins = self._compared = 0
         self._tree, self._chain = Frontier(), Chain(log.origin)
 
     def run(self) -> list[Check]:
@@ -160,7 +173,7 @@ class _LogVerification:
         size, root, link, frontier = head or (0, b"", b"", [])
         self._nodes = {(level, index): value for level, index, value in self._rows(_NODES)}
         self._roots = self._checkpoints_read()
-        self._walk(size)
+        self._walk(self._skip(), size)
         if (self._tree.size, self._tree.root(), self._chain.head, self._tree.hashes) != (size, root, link, frontier):
             self._bad("head", f"the stored head of size {size} is not that of the {self._tree.size} entries")
         self._leftovers()
@@ -187,9 +200,23 @@ class _LogVerification:
                 self._bad("signatures", f"the checkpoint of size {size}: {fault}")
         return roots
 
-    def _walk(self, size: int) -> None:
+    def _skip(self) -> int:
+        """Begin with the roots over what was archived and dropped; give the first entry whose row is there."""
+        beginning = log_beginning(self.connection, self.log.log_id)
+        self._begins = beginning.min_index
+        if beginning.fault:
+            self._bad("pruning", beginning.fault, 0 if self._begins else None, self._begins)
+        for index in range(beginning.first // TILE_WIDTH):
+            root = self._nodes.get((STORED_LEVELS, index), bytes(HASH_BYTES))
+            for node in (Subtree(STORED_LEVELS, index, root), *self._tree.extend([root], level=STORED_LEVELS)):
+                self._node(node)
+            self._signed_at(self._tree.size)
+        self._chain = Chain(self.log.origin, beginning.first, beginning.chain)
+        return beginning.first
+
+    def _walk(self, first: int, size: int) -> None:
         """Read the entries up to the head's size, or to the first gap."""
-        for start in count(0, _ROWS_AT_ONCE):
+        for start in count(first, _ROWS_AT_ONCE):
             end = min(start + _ROWS_AT_ONCE, size)
             rows = self.connection.execute(_ENTRIES, (self.log.log_id, start, end), binary=True).fetchall()
             whole = [row[0] for row in rows] == list(range(start, end))
@@ -211,11 +238,13 @@ class _LogVerification:
         leaves = [leaf if row[3] is None else leaf_hash(row[3]) for row, leaf in zip(rows, stored, strict=True)]
         for index, row in enumerate(rows, start):
             if row[3] is None:
-                self._bad("bodies", f"entry {index} has lost its body", index)
+                # The row of an entry that was given up may outlive its body.
+                if index >= self._begins:
+                    self._bad("bodies", f"entry {index} has lost its body", index)
             else:
                 said = _searchable(row[3], self.log.log_class)
                 # What is not projected yet is read from the bytes.
-                if said is None or row[5] != said[0] or (row[4] and row[6:] != (True, *said)):
+                if said is None or row[5] != said[0] or (row[4] and index >= self._begins and row[6:] != (True, *said)):
                     self._bad(
                         "search columns", f"the columns of entry {index} say something else than its bytes", index
                     )
@@ -237,11 +266,16 @@ class _LogVerification:
         for low, high in pairwise((start, *stops, end)):
             for node in self._tree.extend(leaves[low - start : high - start]):
                 self._node(node)
-            if high in self._roots and self._roots[high] == self._tree.root():
-                self._agreed = high
-            elif high in self._roots:
-                detail = f"the checkpoint of size {high} has another root than the entries"
-                self._bad("checkpoints", detail, self._agreed, high)
+            self._signed_at(high)
+
+    def _signed_at(self, size: int) -> None:
+        """Compare the tree of this size with the checkpoint of it, if there is one."""
+        self._compared += size in self._roots
+        if size in self._roots and self._roots[size] == self._tree.root():
+            self._agreed = size
+        elif size in self._roots:
+            detail = f"the checkpoint of size {size} has another root than the entries"
+            self._bad("checkpoints", detail, self._agreed, size)
 
     def _node(self, node: Subtree) -> None:
         if self._nodes.pop((node.level, node.index), None) != node.hash:
@@ -257,13 +291,14 @@ class _LogVerification:
             self._bad("checkpoints", f"a checkpoint covers {min(larger)} entries, but there are {size}", size)
 
     def _projected(self) -> None:
-        """Nothing can be found by searching that has no entry."""
+        """Nothing can be found by searching that has no entry, or no longer has one."""
         beyond = self._one(
             "SELECT min(p.seq) FROM ledger.projection p JOIN ledger.projected d USING (log_id) "
-            "WHERE p.log_id = %s AND p.seq >= d.size"
+            "WHERE p.log_id = %s AND (p.seq >= d.size OR p.seq < %s)",
+            self._begins,
         )
         if beyond is not None:
-            self._bad("search columns", f"there are columns for an entry {beyond}, which is not projected yet", beyond)
+            self._bad("search columns", f"there are columns for entry {beyond}, which is not one to be found", beyond)
         ahead = self._one("SELECT size FROM ledger.projected WHERE log_id = %s AND size > %s", self._tree.size)
         if ahead is not None:
             self._bad("search columns", f"{ahead} entries are said to be projected, but there are {self._tree.size}")
@@ -293,14 +328,16 @@ class _LogVerification:
         return passed(name, detail)
 
     def _good(self) -> Mapping[str, str]:
-        size, signed = self._tree.size, max(self._roots, default=0)
+        size, signed, begins = self._tree.size, max(self._roots, default=0), self._begins
+        pruning = f"the entries 0 to {begins - 1} were archived and dropped, as entries tell"
         return {
             "order": f"{size} entries without a gap",
+            "pruning": pruning if begins else "nothing was archived and dropped",
             "bodies": f"the bytes of {size} entries give their leaf hashes",
             "chain": f"{size} links rebuilt from the bytes",
             "nodes": "the stored subtree roots are those of the entries",
             "head": "its size, root, link and frontier are those of the entries",
-            "checkpoints": f"{len(self._roots)} roots are those of the entries; the newest covers {signed} of {size}",
+            "checkpoints": f"{self._compared} roots are those of the entries; the newest covers {signed} of {size}",
             "signatures": f"{len(self._roots)} notes signed by the trusted key of {self.log.origin}",
             "search columns": "what can be searched is what the bytes say",
             "queue": "every event has one place or waits for one",

@@ -15,7 +15,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from audit.errors import NotSequencedError, UnknownEntryError
+from audit.errors import NotSequencedError, PrunedError, UnknownEntryError
 from governance import errors as governance
 from governance.policy.errors import PolicyError
 from modelnotary.errors import ModelNotaryError
@@ -32,6 +32,7 @@ PROBLEM_JSON = "application/problem+json"
 _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (governance.UnknownRecordError, HTTPStatus.NOT_FOUND),
     (governance.UnknownArtifactError, HTTPStatus.NOT_FOUND),
+    (PrunedError, HTTPStatus.GONE),
     (UnknownEntryError, HTTPStatus.NOT_FOUND),
     (ledger.TileError, HTTPStatus.NOT_FOUND),
     (NotSequencedError, HTTPStatus.CONFLICT),

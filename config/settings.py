@@ -13,6 +13,7 @@ _ROLE_URLS = (
     "AUDITOR_DATABASE_URL",
     "SEQUENCER_DATABASE_URL",
     "SIGNER_DATABASE_URL",
+    "ARCHIVER_DATABASE_URL",
     "MIGRATION_DATABASE_URL",
 )
 if not any(name in os.environ or f"{name}_FILE" in os.environ for name in _ROLE_URLS):

@@ -22,6 +22,8 @@ _GRACE_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _HEALTHY_AFTER_SECONDS = 60.0
 
+# What commands need and no process does.
+_COMMANDS = {"MIGRATION_DATABASE_URL", "ARCHIVER_DATABASE_URL", "SUBJECT_KEK"}
 _SERVING = {"SECRET_KEY", "TOKEN_PEPPER", "BROKER_URL", "DATABASE_URL"}
 # As in production, a process is given the secrets that it works with and no other.
 _SECRETS = {
@@ -67,7 +69,7 @@ def command(name: str, home: Path, environment: Mapping[str, str]) -> list[str]:
 
 def process_environment(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the caller's environment and the product's, without the secrets that are not for `name`."""
-    foreign = set().union(*_SECRETS.values(), {"MIGRATION_DATABASE_URL", "SUBJECT_KEK"}) - _SECRETS[name]
+    foreign = set().union(*_SECRETS.values(), _COMMANDS) - _SECRETS[name]
     merged = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
     return {variable: value for variable, value in merged.items() if variable not in foreign}
 

@@ -28,6 +28,6 @@ keep token_pepper "1:$(random)"
 keep broker_url "redis://:$(cat secrets/broker_password)@valkey:6379/0"
 keep migration_database_url "$(address mn_migrator "$(cat secrets/migrator_password)")"
 keep database_url "$(address mn_app "$(random)")"
-for role in auditor sequencer signer; do
+for role in auditor sequencer signer archiver; do
     keep "${role}_database_url" "$(address "mn_$role" "$(random)")"
 done

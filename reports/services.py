@@ -10,10 +10,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
 
-from audit.anchoring import receipts_file
 from audit.enums import LineageEvent, Log
+from audit.exporting import log_parts
 from audit.models import Checkpoint, Entry
-from audit.selectors import bodies_iterate, checkpoint_await
+from audit.selectors import checkpoint_await
 from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import JobType
@@ -29,12 +29,10 @@ from modelnotary.verify.bundle import bundle_write as bundle_file_write
 from modelnotary.verify.bundle_format import (
     MANIFEST_FILE,
     BundleSubject,
-    log_files,
     log_folder,
     manifest_sign,
     reports_file,
 )
-from modelnotary.verify.receipts import RECEIPTS_FILE
 from modelnotary.verify.trust import TRUST_FILE
 from reports.enums import DocumentKind
 from reports.models import Document
@@ -146,11 +144,8 @@ def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tup
 
     Only what the checkpoint covers: a file that no entry names would look like a forgery.
     """
-    entries = list(bodies_iterate(log=Log.LINEAGE, size=checkpoint.size))
-    yield from log_files(checkpoint.origin, entries, checkpoint.note.encode()).items()
-    receipts = receipts_file(checkpoint=checkpoint)
-    if receipts is not None:
-        yield f"{log_folder(checkpoint.origin)}/{RECEIPTS_FILE}", receipts
+    for name, data in log_parts(checkpoint=checkpoint):
+        yield f"{log_folder(checkpoint.origin)}/{name}", data
     yield TRUST_FILE, (settings.NOTARY_HOME / TRUST_FILE).read_bytes()
     covered = _covered(checkpoint)
     for evidence in Evidence.objects.filter(model_version=version):

@@ -28,6 +28,7 @@ ROLES = {
     "auditor": "AUDITOR_DATABASE_URL",
     "sequencer": "SEQUENCER_DATABASE_URL",
     "signer": "SIGNER_DATABASE_URL",
+    "archiver": "ARCHIVER_DATABASE_URL",
     "migrator": "MIGRATION_DATABASE_URL",
 }
 TABLES = ("log", "body", "queue", "entry", "node", "head", "checkpoint", "anchor")
@@ -47,7 +48,7 @@ def event_bytes(*, log: str = "lineage", at: datetime | None = None, **data: Any
     return Event(
         log=log,
         type="system.registered" if log == "lineage" else "record.viewed",
-        id=new_id("evt"),
+        id=new_id("evt", at=at),
         at=at or datetime.now(UTC),
         actor=Actor("system", "test", "A test"),
         subject=Subject("system", new_id("sys")),
@@ -94,6 +95,14 @@ def events_append_many(database: Database, count: int, *, log: str = "lineage") 
                 "after": after,
             },
         )
+
+
+def bodies_of(*, log: str, size: int) -> list[bytes]:
+    """The bytes of a log's first entries, as Django reads them."""
+    from audit.models import Entry
+
+    entries = Entry.objects.filter(log=log, seq__lt=size).order_by("seq").values_list("bytes", flat=True)
+    return [bytes(body) for body in entries.iterator()]
 
 
 def log_named(connection: psycopg.Connection, name: str) -> LogRow:

@@ -18,6 +18,7 @@ _ROLE_VARIABLES = {
     "mn_auditor": "AUDITOR_DATABASE_URL",
     "mn_sequencer": "SEQUENCER_DATABASE_URL",
     "mn_signer": "SIGNER_DATABASE_URL",
+    "mn_archiver": "ARCHIVER_DATABASE_URL",
     MIGRATOR: "MIGRATION_DATABASE_URL",
 }
 _LISTENERS = ("postgres", "valkey", "web", "signer")
@@ -54,11 +55,13 @@ class Installation:
     def load_or_create(cls, path: Path) -> Self:
         """Read the installation kept at `path`, or make a new one and keep it there.
 
+        One that was made before a role existed gets a password for it.
+
         Raises:
             InstallationDamagedError: The file exists but does not hold an installation.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            kept = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             new = cls()
             new.save(path)
@@ -68,6 +71,11 @@ class Installation:
                 f"The secrets in {path} cannot be read ({error}). Restore the file, "
                 f"or remove {path.parent.parent} to begin anew without its data."
             ) from error
+        if kept.role_passwords.keys() >= _passwords().keys():
+            return kept
+        grown = replace(kept, role_passwords=_passwords() | kept.role_passwords)
+        grown.save(path)
+        return grown
 
     def save(self, path: Path) -> None:
         """Keep this installation at `path`, whole or not at all, readable by its owner only."""

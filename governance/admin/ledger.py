@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.text import capfirst
 from unfold.paginator import InfinitePaginator
 
 from audit.enums import AccessEvent, LineageEvent, Log
-from audit.errors import NotSequencedError
+from audit.errors import NotSequencedError, UnknownEntryError
 from audit.models import Checkpoint, Entry
-from audit.selectors import entries_matching, entries_of, entry_proof
+from audit.pruning import prunings_of_class
+from audit.selectors import entries_matching, entries_of, entry_get, entry_proof
 from governance.admin.base import LIST, Address, GovernedAdmin, subject_link
 from governance.admin.cells import (
     Cell,
@@ -49,9 +51,11 @@ def ledger_section(subject_id: str) -> Section:
     """Show what the ledger holds about a thing."""
     entries = entries_of(subject_id=subject_id, log=Log.LINEAGE, limit=_SHOWN_EVENTS)
     search = f"{reverse('admin:audit_entry_changelist')}?log={Log.ACCESS}&q={subject_id}"
+    gone = prunings_of_class(log_class=Log.LINEAGE)
+    archived = f" Not shown: {gone[-1].words}, and what was before them." if gone else ""
     return Table(
         title="In the ledger",
-        note="Written in the same transaction as the change, in an order that nobody can rewrite unnoticed.",
+        note=f"Written in the same transaction as the change, in an order that nobody can rewrite unnoticed.{archived}",
         columns=("Event", "Index", "Time", "By", "Entry"),
         rows=tuple((e.event_type, place(e), moment(e.at), e.actor_name, _entry_link(e)) for e in entries),
         foot=anchor(search, "Who looked at this"),
@@ -145,6 +149,14 @@ class EntryAdmin(GovernedAdmin[Entry]):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Entry | None:  # noqa: ARG002
         """Find an entry by its event id, which is its name everywhere else."""
         return self.get_queryset(request).filter(event_id=object_id).first()
+
+    def _unknown(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
+        """Say where the archive is of an entry that the log no longer has."""
+        try:
+            entry_get(event_id=object_id)
+        except UnknownEntryError as error:
+            messages.error(request, capfirst(str(error)))
+        return HttpResponseRedirect(reverse("admin:audit_entry_changelist"))
 
     def subject(self, record: Entry) -> LedgerSubject:
         """Name it by its event id."""

@@ -30,7 +30,10 @@ class EntryProofView(GovernedView):
     scopes: ClassVar = {"GET": Scope.AUDIT_READ}
 
     @operation(
-        "entry_proof", "Prove that an event is in the signed log", gives={200: s.EntryProofOutput}, problems=(404, 409)
+        "entry_proof",
+        "Prove that an event is in the signed log",
+        gives={200: s.EntryProofOutput},
+        problems=(404, 409, 410),
     )
     def get(self, request: Request, event_id: str) -> Response:  # noqa: ARG002
         """Give the entry's bytes and its inclusion proof."""
@@ -89,7 +92,7 @@ class TileView(GovernedView):
         "tile_read",
         "Read entries or hashes of a log as a static file, such as tile/0/000 or tile/entries/x001/234.p/12",
         gives={(200, "application/octet-stream"): OpenApiTypes.BINARY},
-        problems=(404,),
+        problems=(404, 410),
     )
     def get(self, request: Request, log: str, tile: str) -> HttpResponse:  # noqa: ARG002
         """Give the file, which never changes. That entries were read goes into the access log."""
@@ -111,7 +114,7 @@ class ConsistencyView(GovernedView):
         "Prove that a log's tree begins with an older one",
         query=s.ConsistencyQuestion,
         gives={200: s.ConsistencyOutput},
-        problems=(400, 404, 422),
+        problems=(400, 404, 410, 422),
     )
     def get(self, request: Request, log: str) -> Response:
         """Give the path of RFC 6962 §2.1.2."""

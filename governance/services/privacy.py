@@ -1,18 +1,19 @@
-"""Privacy officers: forgetting a person, legal holds, and telling what is kept about somebody.
+"""Privacy officers: forgetting a person, legal holds, retention, and telling what is kept about somebody.
 
 Each step needs a person who holds the role of privacy officer and gives the password afresh.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from audit.enums import AccessEvent, ErasureBasis, Log
+from audit.enums import AccessEvent, ErasureBasis, Log, RetentionBasis
 from audit.erasure import erasure_approve, erasure_cancel, erasure_request, hold_release, hold_set
 from audit.models import Erasure, LegalHold
 from audit.personal import PersonalValue, person_values
+from audit.retention import RetentionRequest, RetentionSchedule, retention_approve, retention_request
 from audit.selectors import entry_proof
 from audit.services import event_record
 from governance.actors import actor_of
@@ -120,6 +121,34 @@ def legal_hold_release(*, officer: Officer, hold_id: str, reason: str, at: datet
     """
     _require_officer(officer)
     return hold_release(actor=actor_of(officer.user), hold_id=hold_id, reason=_reason(reason), at=at)
+
+
+@transaction.atomic
+def retention_schedule_request(
+    *, officer: Officer, log: Log, keep_days: int, bases: Sequence[RetentionBasis], reason: str, at: datetime
+) -> RetentionRequest:
+    """Ask that entries of a class of logs be kept for so long; see `audit.retention.retention_request`.
+
+    Raises:
+        GovernanceError: The officer may not, or the reason is not acceptable.
+        AuditError: No rule is named, or one asks for more.
+    """
+    _require_officer(officer)
+    return retention_request(
+        actor=actor_of(officer.user), log=log, keep_days=keep_days, bases=bases, reason=_reason(reason), at=at
+    )
+
+
+@transaction.atomic
+def retention_schedule_approve(*, officer: Officer, request_id: str, at: datetime) -> RetentionSchedule:
+    """Approve the schedule that another officer asked for; see `audit.retention.retention_approve`.
+
+    Raises:
+        GovernanceError: The officer may not.
+        AuditError: No such request, it is too old or approved already, or the same officer asked.
+    """
+    _require_officer(officer)
+    return retention_approve(actor=actor_of(officer.user), request_id=request_id, at=at)
 
 
 def person_account(

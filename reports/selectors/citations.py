@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from audit.enums import LineageEvent, Log
 from audit.models import Checkpoint as SignedCheckpoint
 from audit.models import Entry
+from audit.pruning import prunings_of_class
 from audit.selectors import entry_prove
 from modelnotary.times import format_time
 from reports.content import Checkpoint, Citation, EntryProof, Ledger
@@ -34,11 +35,14 @@ class Citations:
             digest: The digest that the entry names, as its subject's or in its data.
 
         Raises:
-            ContentError: The ledger holds no such entry, or the checkpoint does not cover it.
+            ContentError: The ledger holds no such entry, or no longer, or the checkpoint does not cover it.
         """
         entry = Entry.objects.filter(log=Log.LINEAGE, event_type=event, subject_id=identity).order_by("body_id").first()
         if entry is None or entry.seq is None or entry.seq >= self.lineage.size:
-            raise ContentError(f"the ledger holds no entry {event.value} of {identity} within size {self.lineage.size}")
+            gone = "".join(f"; {pruning.words}" for pruning in prunings_of_class(log_class=Log.LINEAGE))
+            raise ContentError(
+                f"the ledger holds no entry {event.value} of {identity} within size {self.lineage.size}{gone}"
+            )
         self._entries[entry.seq] = entry
         return Citation(self.lineage.origin, entry.seq, entry.subject_kind, identity, digest)
 

@@ -63,7 +63,7 @@ def test_a_log_is_exported_followed_and_taken_up_again(
 ) -> None:
     grow(database, signer, 300)
     folder = tmp_path / "export"
-    assert export(folder) == Exported("lineage", signer.name, 300, 5, 0)
+    assert export(folder) == Exported("lineage", signer.name, 300, 5, 0, 0)
     require_whole(folder, signer, 300)
     [report] = verify_paths([folder])
     assert (report.kind, report.exit_code) == ("log", ExitCode.VERIFIED), report.to_json()

@@ -6,12 +6,20 @@ import pytest
 import reference_tree
 from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ledger_driver import connect, events_append, events_append_many, log_named, one, sequence_all, triggers_off
+from ledger_driver import (
+    bodies_of,
+    connect,
+    events_append,
+    events_append_many,
+    log_named,
+    one,
+    sequence_all,
+    triggers_off,
+)
 
 from audit.errors import CorruptLogError, NotSequencedError, UnknownEntryError
 from audit.models import Entry
 from audit.selectors import (
-    bodies_iterate,
     chain_head,
     checkpoint_latest,
     consistency_proof,
@@ -89,7 +97,7 @@ def test_a_proof_names_the_entry_and_the_key_that_signed(leaves: list[bytes], si
 
 
 def test_the_log_is_read_whole_and_in_order(database: Database, leaves: list[bytes]) -> None:
-    assert [leaf_hash(body) for body in bodies_iterate(log="lineage", size=300)] == leaves[:300]
+    assert [leaf_hash(body) for body in bodies_of(log="lineage", size=300)] == leaves[:300]
     with connect(database, "auditor") as connection:
         assert chain_head(log="lineage", size=300) == one(
             connection, "SELECT chain FROM ledger.entry WHERE log_id = 1 AND seq = 299"
@@ -143,7 +151,7 @@ def test_proofs_of_a_log_of_66_000_entries_read_the_larger_subtrees(database: Da
     events_append_many(database, MANY, log="access")
     assert sequence_all(database, log="access") == MANY
     with connect(database, "auditor") as connection:
-        leaves = [leaf_hash(body) for body in bodies_iterate(log="access", size=MANY)]
+        leaves = [leaf_hash(body) for body in bodies_of(log="access", size=MANY)]
         levels = connection.execute(
             "SELECT level, count(*) FROM ledger.node WHERE log_id = 2 GROUP BY level ORDER BY level"
         ).fetchall()

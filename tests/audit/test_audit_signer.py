@@ -20,6 +20,7 @@ import reference_tree
 from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger_driver import (
+    bodies_of,
     connect,
     event_bytes,
     events_append,
@@ -32,7 +33,7 @@ from ledger_driver import (
 
 from audit.errors import SigningRefusedError
 from audit.keys import KeyRing
-from audit.selectors import bodies_iterate, consistency_proof
+from audit.selectors import consistency_proof
 from audit.sequencing import checkpoint_store
 from audit.signer_memory import SignerMemory
 from audit.signing import LogSigner, signer_server
@@ -98,7 +99,7 @@ def test_it_signs_the_head_and_what_grows_from_it(desk: Desk) -> None:
         checkpoint = desk.sign()
         remembered = desk.memory.load().frontier
         assert (checkpoint.size, checkpoint.root) == (remembered.size, remembered.root()) == head(desk.database)
-        leaves = [leaf_hash(body) for body in bodies_iterate(log="lineage", size=checkpoint.size)]
+        leaves = [leaf_hash(body) for body in bodies_of(log="lineage", size=checkpoint.size)]
         assert checkpoint.root == reference_tree.root(leaves)
         grow(desk.database, 300)
 

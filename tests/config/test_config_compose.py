@@ -135,7 +135,7 @@ def test_the_settings_load_with_what_a_process_is_given(name: str, secrets: Path
         text=True,
         check=False,
     )
-    expected = ROLES.get(name, set().union(*ROLES.values(), {"MIGRATION_DATABASE_URL"}))
+    expected = ROLES.get(name, set().union(*ROLES.values(), {"MIGRATION_DATABASE_URL", "ARCHIVER_DATABASE_URL"}))
     assert done.stdout, done.stderr
     assert json.loads(done.stdout) == sorted(expected)
 

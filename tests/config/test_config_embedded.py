@@ -96,6 +96,17 @@ def kill_all(services: EmbeddedServices) -> None:
     psutil.wait_procs(victims, timeout=10)
 
 
+def test_an_installation_from_before_a_role_existed_gets_a_password_for_it(tmp_path: Path) -> None:
+    path, before = tmp_path / "installation.json", Installation()
+    passwords = {role: secret for role, secret in before.role_passwords.items() if role != "mn_archiver"}
+    replace(before, role_passwords=passwords).save(path)
+    grown = Installation.load_or_create(path)
+    assert len(grown.role_passwords["mn_archiver"]) > 30
+    assert grown.role_passwords.items() > passwords.items()
+    assert replace(grown, role_passwords=before.role_passwords) == before
+    assert Installation.load_or_create(path) == grown
+
+
 def test_services_answer_from_a_deep_folder_with_spaces(
     new_services: Callable[..., EmbeddedServices], tmp_path: Path
 ) -> None:

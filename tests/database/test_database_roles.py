@@ -22,6 +22,7 @@ from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
 VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
 DERIVED = ("projection", "projected")
+RETENTION = ("retention", "pruning")
 WRITES = (
     "INSERT INTO ledger.{} DEFAULT VALUES",
     "UPDATE ledger.{} SET log_id = 1",
@@ -29,7 +30,15 @@ WRITES = (
     "TRUNCATE ledger.{}",
     "TRUNCATE ledger.{} CASCADE",
 )
+PRUNING = ("SELECT ledger.log_prune('x', 'x')", "SELECT ledger.partition_drop('x')")
 TAKEOVERS = (
+    *PRUNING,
+    "SELECT ledger.event_signed('x')",
+    "SELECT ledger.retention_hold('access')",
+    "INSERT INTO ledger.retention DEFAULT VALUES",
+    "UPDATE ledger.retention SET keep_days = 1",
+    "DELETE FROM ledger.retention",
+    "TRUNCATE ledger.retention",
     "ALTER TABLE ledger.body DISABLE TRIGGER append_only",
     "ALTER TABLE ledger.body OWNER TO CURRENT_USER",
     "DROP TABLE ledger.entry",
@@ -50,6 +59,7 @@ TAKEOVERS = (
     "COPY ledger.body TO PROGRAM 'cat'",
 )
 WRITERS_MAY = {
+    "archiver": {*PRUNING},
     "sequencer": {
         "INSERT INTO ledger.entry DEFAULT VALUES",
         "INSERT INTO ledger.node DEFAULT VALUES",
@@ -59,10 +69,11 @@ WRITERS_MAY = {
         "INSERT INTO ledger.projection DEFAULT VALUES",
         "DELETE FROM ledger.projection",
         "UPDATE ledger.projected SET log_id = 1",
-    }
+    },
 }
 READERS_MAY = {
     "app": set[str](),
+    "archiver": set[str](),
     "auditor": {*TABLES, *DERIVED, *VIEWS},
     "sequencer": {*TABLES, *DERIVED, *VIEWS},
     "signer": {"log", "body", "entry", "head", "checkpoint"},
@@ -87,7 +98,7 @@ def filled(database: Database) -> None:
 
 
 def attempts() -> list[tuple[str, str]]:
-    table = [write.format(name) for write in WRITES for name in (*TABLES, *DERIVED, *PARTITIONS)]
+    table = [write.format(name) for write in WRITES for name in (*TABLES, *DERIVED, "pruning", *PARTITIONS)]
     return [
         (role, statement)
         for role in READERS_MAY
@@ -114,7 +125,7 @@ def test_a_role_reads_only_what_it_needs(database: Database, role: str, name: st
                 connection.execute(f"SELECT FROM ledger.{name}".encode())
 
 
-@pytest.mark.parametrize("role", ["auditor", "sequencer", "signer"])
+@pytest.mark.parametrize("role", ["archiver", "auditor", "sequencer", "signer"])
 @pytest.mark.parametrize("table", ["governance_user", "governance_apitoken", "audit_sealedvalue", "audit_datasubject"])
 def test_only_the_application_reads_its_own_tables(database: Database, role: str, table: str) -> None:
     with connect(database, role) as connection, pytest.raises(InsufficientPrivilege):
@@ -184,7 +195,7 @@ def test_every_table_of_the_ledger_is_guarded_always(database: Database) -> None
         tables = {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'ledger'")}
     assert {enabled for _, enabled in guards} == {"A"}
     assert {table for table, _ in guards} == tables - {*DERIVED}
-    assert tables > {*DERIVED, *TABLES, "change", "body_1", "entry_2", "body_1_0", "entry_2_1048576"}
+    assert tables > {*DERIVED, *RETENTION, *TABLES, "change", "body_1", "entry_2", "body_1_0", "entry_2_1048576"}
 
 
 def test_nobody_can_log_in_as_the_owner(database: Database) -> None:
@@ -195,6 +206,7 @@ def test_nobody_can_log_in_as_the_owner(database: Database) -> None:
         ).fetchall()
     assert rows == [
         ("mn_app", True, False),
+        ("mn_archiver", True, False),
         ("mn_auditor", True, False),
         ("mn_migrator", True, True),
         ("mn_owner", False, False),

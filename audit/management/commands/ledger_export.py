@@ -50,4 +50,5 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{done.origin}: {done.size} entries in {options['folder']}, {done.written} files written, "
                 f"{done.kept} were there"
+                + (f"; it begins at entry {done.min_index}, what was before is archived" if done.min_index else "")
             )

@@ -8,7 +8,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from psycopg import sql
 
-_ROLES = ("DATABASE_URL", "AUDITOR_DATABASE_URL", "SEQUENCER_DATABASE_URL", "SIGNER_DATABASE_URL")
+_ROLES = (
+    "DATABASE_URL",
+    "AUDITOR_DATABASE_URL",
+    "SEQUENCER_DATABASE_URL",
+    "SIGNER_DATABASE_URL",
+    "ARCHIVER_DATABASE_URL",
+)
 
 
 class Command(BaseCommand):
