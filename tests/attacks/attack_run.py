@@ -1,11 +1,12 @@
 """Run the attack catalogue and print what noticed each attack; then look for false alarms on large clean logs.
 
-Attacked are exported bundles, and a database on servers of its own. Ends with 1 if an attack went unnoticed or a clean
+Attacked are exported bundles, and databases on servers of their own. Ends with 1 if an attack went unnoticed or a clean
 log was accused; writes everything to var/attack.json.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -91,7 +92,7 @@ def databases() -> Iterator[Iterator[Database]]:
     """Servers of their own, that make one migrated database after the other."""
 
     def made() -> Iterator[Database]:
-        for name in ("attacked", "clean"):
+        for name in ("attacked", "pruned", "clean"):
             services.create_database(name)
             environment = services.environment(name)
             migrate(environment | {"NOTARY_HOME": folder})
@@ -104,6 +105,22 @@ def databases() -> Iterator[Iterator[Database]]:
             yield made()
         finally:
             services.stop()
+
+
+def pruned_surface(database: Database, home: Path) -> Surface[Any]:
+    """Archive and drop the first entries of a log with the product's own commands, which need Django."""
+    os.environ |= database.environment | {"NOTARY_HOME": str(home), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    import django
+
+    django.setup()
+    from archive_driver import Scene
+    from attack_pruned import PrunedSurface, pruned_make
+    from django.core.management import call_command
+
+    call_command("keys_create", verbosity=0)
+    scene = Scene(database, home / "keys", home / "archives")
+    pruned_make(scene)
+    return PrunedSurface(scene)
 
 
 def report_write(path: Path, made: Sequence[Attempt], clean: Sequence[Clean]) -> None:
@@ -129,10 +146,11 @@ def main() -> int:
     options.add_argument("--clean-entries", type=int, default=1_000_000, help="size of the clean logs")
     count = options.parse_args().clean_entries
     surfaces: list[Surface[Any]] = [ExportSurface(5_000)]
-    with databases() as fresh:
+    with TemporaryDirectory() as home, databases() as fresh:
         with signed_log(next(fresh), *SIZES) as signed:
             sample_grow(signed.database)
             surfaces.append(DatabaseSurface(signed))
+            surfaces.append(pruned_surface(next(fresh), Path(home)))
             made = [attempt for surface in surfaces for attempt in attempts(surface)]
         Console(width=180).print(table(made))
         with signed_log(next(fresh), count) as signed:
