@@ -43,6 +43,10 @@ attack: install ## Attack evidence and the database in every way of the catalogu
 bench-ledger: install ## Measure the ledger against the alternatives, print the table, write var/bench/ledger.json
 	@PYTHONPATH=.:tests $(PYTHON) benchmarks/ledger.py $(ARGS)
 
+.PHONY: bench-governance
+bench-governance: install ## Measure the domain against the alternatives, print the table, write var/bench/governance.json
+	@PYTHONPATH=.:tests $(PYTHON) benchmarks/governance_suite.py $(ARGS)
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(PYTHON) -m ruff check .

@@ -1,9 +1,8 @@
 """The ledger suite: each part adds its rows to one table and to one file, var/bench/ledger.json."""
 
-import argparse
 import sys
-import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import ledger_commits
 import ledger_database
@@ -12,7 +11,7 @@ import ledger_latency
 import ledger_sequencing
 import ledger_verify
 from installation import disk, installation
-from suite import Row, machine, publish, say
+from suite import Row, parts_chosen, parts_measure
 
 from config.embedded import EmbeddedServices
 
@@ -29,27 +28,11 @@ PARTS: dict[str, Part] = {
 
 
 def main() -> int:
-    """Measure, print and write; a part that fails is told of and left out, and the exit code is 1."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("parts", nargs="*", help=f"which to measure, all by default: {', '.join(PARTS)}")
-    chosen = options.parse_args().parts or list(PARTS)
-    if unknown := set(chosen) - PARTS.keys():
-        options.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
-    where, failed = machine(), list[str]()
-    rows: list[Row] = []
+    """Measure, print and write."""
+    chosen = parts_chosen(PARTS, __doc__)
     with installation() as services:
-        fsync = disk(services)
-        for name in chosen:
-            say(f"part {name}")
-            try:
-                rows += PARTS[name](services)
-            except Exception:  # noqa: BLE001 - the other parts are worth having, and the exit code tells
-                traceback.print_exc()
-                failed.append(name)
-    publish("ledger", rows, where=where, fsync=fsync)
-    if failed:
-        print(f"not measured: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+        parts = {name: partial(PARTS[name], services) for name in chosen}
+        return parts_measure("ledger", parts, fsync=disk(services))
 
 
 if __name__ == "__main__":

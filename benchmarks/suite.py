@@ -4,12 +4,14 @@ A suite is a list of rows. Each row is a ratio of two medians measured in the sa
 the machine does falls on both; or, where there is nothing to compare with, one median against a goal.
 """
 
+import argparse
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -134,6 +136,34 @@ def publish(suite: str, rows: Sequence[Row], *, where: str, fsync: str) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     content = {"suite": suite, "machine": where, "fsync": fsync, "rows": [row.to_json() for row in rows]}
     (RESULTS / f"{suite}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def parts_chosen(parts: Iterable[str], description: str | None) -> list[str]:
+    """Read from the command line which parts of a suite to measure; all by default."""
+    known = list(parts)
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("parts", nargs="*", help=f"which to measure, all by default: {', '.join(known)}")
+    chosen: list[str] = options.parse_args().parts or known
+    if unknown := set(chosen) - set(known):
+        options.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(known)}")
+    return chosen
+
+
+def parts_measure(suite: str, parts: Mapping[str, Callable[[], Iterator[Row]]], *, fsync: str) -> int:
+    """Measure the parts of a suite and publish them; one that fails is told of and left out, and the exit code is 1."""
+    where, failed = machine(), list[str]()
+    rows: list[Row] = []
+    for name, measure in parts.items():
+        say(f"part {name}")
+        try:
+            rows += measure()
+        except Exception:  # noqa: BLE001 - the other parts are worth having, and the exit code tells
+            traceback.print_exc()
+            failed.append(name)
+    publish(suite, rows, where=where, fsync=fsync)
+    if failed:
+        print(f"not measured: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,18 +1,16 @@
 """The command line for auditors and pipelines. Each command loads what it needs and nothing more."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from modelnotary.cli.gate import gate
+from modelnotary.cli.manifest import manifest
 from modelnotary.cli.trust import trust_app
+from modelnotary.cli.usage import USAGE_EXIT, CheckingCommand
 from modelnotary.cli.witness import witness
-
-USAGE_EXIT = 3
 
 app = typer.Typer(
     name="modelnotary",
@@ -26,17 +24,6 @@ app.add_typer(trust_app, name="trust")
 app.add_typer(witness, name="witness")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-class _VerifyCommand(TyperCommand):
-    """2 means incomplete evidence here, so a mistyped command line must end with another code."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- a private class of Typer
-        try:
-            return super().parse_args(ctx, args)
-        except typer.TyperException as error:
-            error.exit_code = USAGE_EXIT
-            raise
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 -- the signature of an option's callback
@@ -59,7 +46,7 @@ def _modelnotary(
     pass
 
 
-@app.command(cls=_VerifyCommand)
+@app.command(cls=CheckingCommand)
 def verify(
     paths: Annotated[
         list[Path],
@@ -102,22 +89,4 @@ def verify(
     raise typer.Exit(exit_code_of(reports))
 
 
-@app.command()
-def manifest(
-    path: Annotated[Path, typer.Argument(help="A model or a data set: a file or a folder.")],
-    as_json: AsJson = False,  # noqa: FBT002 -- a flag
-) -> None:
-    """Print the digest that identifies a model or a data set by its full content."""
-    from modelnotary.manifest import ManifestError, manifest_of
-
-    try:
-        found = manifest_of(path)
-    except ManifestError as error:
-        typer.echo(f"modelnotary manifest: {error}", err=True)
-        raise typer.Exit(1) from error
-    if as_json:
-        files = [file.to_json() for file in found.files]
-        kind = "folder" if found.is_folder else "file"
-        typer.echo(json.dumps({"digest": found.digest.text, "kind": kind, "size": found.size, "files": files}))
-    else:
-        typer.echo(found.digest.text)
+app.command(cls=CheckingCommand)(manifest)

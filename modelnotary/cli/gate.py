@@ -98,12 +98,12 @@ def decide(  # noqa: PLR0917 - one parameter for each option
 def _digest(artifact: Path | None, digest: str) -> str:
     from modelnotary.errors import ModelNotaryError
     from modelnotary.ledger.digest import Digest
-    from modelnotary.manifest import manifest_of
+    from modelnotary.manifest.taking import content_digest
 
     if (artifact is None) == (not digest):
         raise typer.BadParameter("give either --artifact or --digest")
     try:
-        return str(manifest_of(artifact).digest if artifact else Digest.from_text(digest))
+        return str(content_digest(artifact) if artifact else Digest.from_text(digest))
     except (ModelNotaryError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
 

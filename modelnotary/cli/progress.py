@@ -1,4 +1,4 @@
-"""How far a long verification is: one line that keeps changing on a terminal, a line now and then elsewhere."""
+"""How far long work is: one line that keeps changing on a terminal, a line now and then elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -7,10 +7,11 @@ from typing import Self, TextIO
 _PATIENCE_SECONDS = 1.0
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 10.0
+_MEGABYTE = 1_000_000
 
 
-class Progress:
-    """Tells how far the reading of a log is; silent as long as nobody would have become impatient.
+class _Line:
+    """A line for those who would become impatient; silent before.
 
     Args:
         stream: where to; what it shows on a terminal is gone when the work is done.
@@ -21,7 +22,7 @@ class Progress:
         self._stream = stream
         self._clock = clock
         self._is_terminal = stream.isatty()
-        self._log = ""
+        self._subject: str | None = None
         self._started = self._next = 0.0
         self._shown = 0
 
@@ -31,16 +32,15 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._clear()
 
-    def tell(self, log: str, done: int, total: int) -> None:
-        """Take note that ``done`` of ``total`` entries of a log are read, and say so if it is time to."""
+    def _due(self, subject: str) -> float | None:
+        """Give the seconds spent on something, if it is time to say something about it."""
         now = self._clock()
-        if log != self._log:
-            self._log, self._started, self._next = log, now, now + _PATIENCE_SECONDS
+        if subject != self._subject:
+            self._subject, self._started, self._next = subject, now, now + _PATIENCE_SECONDS
         if now < self._next:
-            return
+            return None
         self._next = now + (_TERMINAL_SECONDS if self._is_terminal else _LOG_SECONDS)
-        speed = round(done / max(now - self._started, 0.001))
-        self._show(f"{log}: {done:,} of {total:,} entries ({done * 100 // total} %), {speed:,} per second")
+        return max(now - self._started, 0.001)
 
     def _show(self, line: str) -> None:
         if self._is_terminal:
@@ -54,3 +54,25 @@ class Progress:
             self._stream.write("\r" + " " * self._shown + "\r")
             self._stream.flush()
             self._shown = 0
+
+
+class Progress(_Line):
+    """Tells how far the reading of a log is."""
+
+    def tell(self, log: str, done: int, total: int) -> None:
+        """Take note that ``done`` of ``total`` entries of a log are read, and say so if it is time to."""
+        seconds = self._due(log)
+        if seconds is not None:
+            speed = round(done / seconds)
+            self._show(f"{log}: {done:,} of {total:,} entries ({done * 100 // total} %), {speed:,} per second")
+
+
+class FilesProgress(_Line):
+    """Tells how far the reading of files is; how many there are is not known before."""
+
+    def tell(self, files: int, size: int) -> None:
+        """Take note of the files and bytes that are read, and say so if it is time to."""
+        seconds = self._due("files")
+        if seconds is not None:
+            done, speed = size // _MEGABYTE, round(size / _MEGABYTE / seconds)
+            self._show(f"{files:,} files, {done:,} MB, {speed:,} MB per second")

@@ -17,7 +17,7 @@ from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode
 from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree, perfect_root
-from modelnotary.manifest import FileEntry
+from modelnotary.manifest.entry import FileEntry
 from modelnotary.verify.bundle_format import (
     KNOWN_FILE,
     MANIFEST_FILE,

@@ -19,7 +19,7 @@ from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode, tiles_of_level
 from modelnotary.ledger.tree import perfect_root
-from modelnotary.manifest import FileEntry
+from modelnotary.manifest.entry import FileEntry
 from modelnotary.times import format_time, parse_time
 from modelnotary.verify.errors import BundleError
 

@@ -29,6 +29,7 @@ from modelnotary.ledger.errors import LedgerError
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile
 from modelnotary.ledger.tree import STORED_LEVELS, Frontier, subtrees_between
 from modelnotary.ledger.witness_policy import WitnessPolicy
+from modelnotary.processors import processors
 from modelnotary.verify.archive import Files, FileSlice, files_open
 from modelnotary.verify.bundle import NO_TRUST, BundleFindings
 from modelnotary.verify.errors import BundleError, TrustError
@@ -36,7 +37,7 @@ from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_archive_format import ARCHIVE_CHECKPOINT, ARCHIVE_MANIFEST, ArchiveManifest
 from modelnotary.verify.log_replay import SMALL_LOG, Progress, no_progress
 from modelnotary.verify.log_stretch import BadRange, Interest, StretchReading, TileSource, stretch_read
-from modelnotary.verify.parallel import ordered_map, processors
+from modelnotary.verify.parallel import ordered_map
 from modelnotary.verify.pruning import Archived
 from modelnotary.verify.result import Check, Outcome, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust

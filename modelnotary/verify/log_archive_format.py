@@ -22,7 +22,7 @@ from modelnotary.ledger.note import note_split
 from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile
 from modelnotary.ledger.tree import NodeReader, subtrees_between
-from modelnotary.manifest import FileEntry
+from modelnotary.manifest.entry import FileEntry
 from modelnotary.verify.errors import BundleError
 from modelnotary.verify.trust import TRUST_FILE
 

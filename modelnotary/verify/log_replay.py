@@ -15,11 +15,12 @@ from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.merkle import EMPTY_ROOT
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, tiles_of_level
 from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree
+from modelnotary.processors import processors
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import log_folder
 from modelnotary.verify.errors import VerifyError
 from modelnotary.verify.log_stretch import BadRange, Interest, Naming, StretchReading, TileSource, stretch_read
-from modelnotary.verify.parallel import ordered_map, processors
+from modelnotary.verify.parallel import ordered_map
 from modelnotary.verify.pruning import PrunedPrefix
 
 SMALL_LOG = 20_000

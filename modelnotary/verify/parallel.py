@@ -14,11 +14,6 @@ from modelnotary.verify.errors import WorkerError
 _WAITING_PER_WORKER = 2
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def ordered_map[Item, Result](
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
 ) -> Iterator[Result]:

@@ -9,9 +9,12 @@ from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sample_bundle as sample
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,6 +54,11 @@ from modelnotary.ledger.text import base64_bytes, base64_text, decimal
 from modelnotary.ledger.tiles import Tile, bundle_decode, bundle_encode, bundle_prefix
 from modelnotary.ledger.witness import TreeHead, Witness
 from modelnotary.ledger.witness_policy import WitnessPolicy
+from modelnotary.manifest.errors import ManifestFormatError
+from modelnotary.manifest.format import manifest_parse, manifest_write
+from modelnotary.tables.comma_separated import csv_facts
+from modelnotary.tables.errors import TableError
+from modelnotary.tables.parquet import footer_facts, parquet_facts
 from modelnotary.times import parse_time
 from modelnotary.verify.archive import archive_write, files_open
 from modelnotary.verify.bundle import bundle_examine
@@ -58,6 +66,13 @@ from modelnotary.verify.bundle_format import BundleManifest, reports_file, repor
 from modelnotary.verify.errors import BundleError, TrustError
 from modelnotary.verify.procedure import verify_paths
 from modelnotary.verify.trust import Trust
+
+
+def parquet_bytes() -> bytes:
+    stream = BytesIO()
+    pq.write_table(pa.table({"a": [1, None], "b": [["x"], []]}), stream, row_group_size=1)
+    return stream.getvalue()
+
 
 FILES = Sample().files()
 ENTRIES = Sample().entries()
@@ -69,6 +84,7 @@ LOG_KEY = KEYS.signer(LINEAGE).verifier
 NEW_KEY = NoteSigner(LINEAGE, Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32))
 ROTATION = KeyRotation(LOG_KEY, NEW_KEY.verifier, 7)
 ROTATED = LogKeys.of(LOG_KEY).rotated(3, ROTATION)
+PARQUET = parquet_bytes()
 SEED = b64encode(b"\x01" + bytes([1]) * 32).decode()
 
 
@@ -187,6 +203,17 @@ PARSERS: dict[str, Parser] = {
         [Envelope.from_bytes(FILES["manifest.dsse.json"]).payload],
         BundleManifest.to_bytes,
     ),
+    "manifest of a folder": Parser(
+        manifest_parse,
+        ManifestFormatError,
+        [manifest_write([("a-b", sample.MODEL), ("a/b", sample.MODEL), ("ä", sample.MODEL)])],
+        manifest_write,
+    ),
+    "table of commas": Parser(
+        lambda data: csv_facts([data]), TableError, [b'a,b\n1,"2,\n"""\n', b"\xef\xbb\xbfa,b\r\n1,2\r\n"]
+    ),
+    "Parquet file": Parser(lambda data: parquet_facts(BytesIO(data)), TableError, [PARQUET]),
+    "Parquet footer": Parser(footer_facts, TableError, [PARQUET[-8 - int.from_bytes(PARQUET[-8:-4], "little") : -8]]),
     "list of reports": Parser(reports_parse, BundleError, [FILES["reports.json"]], reports_file),
     "digest": Parser(
         lambda data: Digest.from_text(text_of(data)),

@@ -373,7 +373,7 @@ def test_the_manifest_command_prints_the_digest(desk: Path) -> None:
     content = json.loads(run(desk, "manifest", ".", "--json").stdout)
     assert content["kind"] == "folder"
     assert [file["path"] for file in content["files"]] == sorted(file["path"] for file in content["files"])
-    assert run(desk, "manifest", "nothing").returncode == 1
+    assert run(desk, "manifest", "nothing").returncode == 3
 
 
 def test_the_version_is_printed_without_loading_what_it_does_not_need(desk: Path) -> None:

@@ -1,0 +1,23 @@
+"""The governance suite: each part adds its rows to one table and to one file, var/bench/governance.json."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import governance_manifest
+from suite import Row, parts_chosen, parts_measure
+
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "manifest": governance_manifest.folder_rows,
+    "manifest-openssl": governance_manifest.openssl_rows,
+    "manifest-tables": governance_manifest.table_rows,
+}
+
+
+def main() -> int:
+    """Measure, print and write."""
+    chosen = parts_chosen(PARTS, __doc__)
+    return parts_measure("governance", {name: PARTS[name] for name in chosen}, fsync="no database is measured")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
