@@ -60,12 +60,6 @@ class SigningRefusedError(AuditError):
         self.kind = kind
 
 
-class AnchorAddressError(AuditError):
-    """An address in ANCHORS is not one of an anchor."""
-
-    code = "anchor-address-invalid"
-
-
 class KeyUnavailableError(AuditError):
     """A private key cannot be used now: its file, token or PIN is missing or wrong. Nothing is wrong with the log."""
 
@@ -84,10 +78,28 @@ class SignerNotReadyError(AuditError):
     code = "signer-not-ready"
 
 
+class AnchorAddressError(AuditError):
+    """An address in ANCHORS is not one of an anchor."""
+
+    code = "anchor-address-invalid"
+
+
 class AnchorError(AuditError):
     """A checkpoint could not be published, or what lies outside contradicts it."""
 
     code = "anchor-failed"
+
+
+class AnchorContradictionError(AnchorError):
+    """What lies outside is another tree than the one that is shown: one of the two is forged."""
+
+    code = "anchor-contradicts"
+
+
+class RestoreError(AuditError):
+    """A successor cannot be opened: no log is frozen, an approval is missing, or what was signed cannot be found."""
+
+    code = "restore-refused"
 
 
 class ExportError(AuditError):

@@ -50,6 +50,22 @@ class ReadableAnchor(Anchor, Protocol):
         """
 
 
+@runtime_checkable
+class SizeAnchor(Anchor, Protocol):
+    """A place that remembers how large a log was and tells whoever shows it a signed checkpoint."""
+
+    def size_seen(self, note: bytes) -> int | None:
+        """Give the largest size of a log that was shown there; None when the place does not know the log.
+
+        Args:
+            note: A signed checkpoint of the log, as new as there is.
+
+        Raises:
+            AnchorContradictionError: It has seen another tree of the very size that this checkpoint has.
+            AnchorError: It was not reached, or refused.
+        """
+
+
 def checkpoint_read(note: bytes) -> Checkpoint:
     """Read what a note says, without believing it.
 

@@ -1,6 +1,7 @@
 """A folder that somebody else keeps: an auditor's share, a write-once mount, what a log shipper collects."""
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import ClassVar
 from audit.adapters.anchor import checkpoint_read, log_folder
 from audit.enums import AnchorKind
 from audit.errors import AnchorError
+from modelnotary.ledger.note import MAX_NOTE_BYTES
 
 _DIGITS = 12
+_NAME = re.compile(rf"([0-9]{{{_DIGITS}}})\.checkpoint", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,22 @@ class FileDrop:
         if kept != note:
             raise AnchorError(f"{self.folder / name} holds another checkpoint of this size: one of them is forged")
         return str(name).encode()
+
+    def latest(self, origin: str) -> bytes | None:
+        """Give the checkpoint of the largest size; see `ReadableAnchor.latest`."""
+        folder = self.folder / log_folder(origin)
+        if not self.folder.is_dir():
+            raise AnchorError(f"the folder {self.folder} is not there; is it mounted?")
+        try:
+            sizes = [int(found[1]) for path in folder.iterdir() if (found := _NAME.fullmatch(path.name))]
+            if not sizes:
+                return None
+            with (folder / f"{max(sizes):0{_DIGITS}}.checkpoint").open("rb") as file:
+                return file.read(MAX_NOTE_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AnchorError(f"cannot read {folder}: {error.strerror}") from error
 
     def _keep(self, path: Path, note: bytes) -> bytes:
         """Put the file there unless there is one, in one step; give what is there then."""

@@ -58,6 +58,15 @@ class GitRemote:
             git("push", "--quiet", "--", self.url, f"{commit}:refs/heads/{self.branch}")
         return commit.encode()
 
+    def latest(self, origin: str) -> bytes | None:
+        """Give the checkpoint that the branch holds now; see `ReadableAnchor.latest`."""
+        path = str(log_folder(origin) / "checkpoint")
+        with TemporaryDirectory() as folder:
+            git = _Git(Path(folder))
+            git("init", "--quiet", "--bare", folder)
+            parent = self._parent(git)
+            return git.content(parent, path) if parent else None
+
     def _parent(self, git: "_Git") -> str | None:
         """Fetch the newest commit of the branch; None when there is no such branch yet."""
         name = f"refs/heads/{self.branch}"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from audit.adapters.anchor import checkpoint_read
 from audit.adapters.web import Answer, post
 from audit.enums import AnchorKind
-from audit.errors import AnchorError
+from audit.errors import AnchorContradictionError, AnchorError
 from modelnotary.ledger.add_checkpoint import (
     SIZE_CONTENT_TYPE,
     AddCheckpoint,
@@ -58,6 +58,22 @@ class WitnessClient:
             reason = answer.body[:200].decode(errors="replace").strip()
             raise AnchorError(f"the witness {self.key.name} refused with status {answer.status}: {reason}")
         return self._cosignature(answer, checkpoint)
+
+    def size_seen(self, note: bytes) -> int | None:
+        """Ask how large a log was when this witness cosigned it last; see `SizeAnchor.size_seen`."""
+        checkpoint = checkpoint_read(note)
+        body = AddCheckpoint(checkpoint.size, (), note).to_bytes()
+        answer = post(f"{self.url}/add-checkpoint", body, "text/plain")
+        if answer.status == HTTPStatus.OK:
+            return checkpoint.size
+        if answer.status == HTTPStatus.CONFLICT and answer.kind == SIZE_CONTENT_TYPE:
+            return self._told(answer)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        reason = answer.body[:200].decode(errors="replace").strip()
+        # With the size that it saw last, nothing is left to prove but that the root is the same.
+        refused = AnchorContradictionError if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY else AnchorError
+        raise refused(f"the witness {self.key.name} refused with status {answer.status}: {reason}")
 
     def _ask(self, old: int, checkpoint: Checkpoint, note: bytes) -> Answer:
         if old > checkpoint.size:

@@ -22,7 +22,7 @@ from pytest_django import Settings
 from timestamp_authority import OpensslAuthority, Reply
 
 from audit.adapters.addresses import anchor_at
-from audit.adapters.anchor import Anchor
+from audit.adapters.anchor import Anchor, checkpoint_read
 from audit.adapters.file_drop import FileDrop
 from audit.adapters.git_remote import GitRemote
 from audit.adapters.timestamp import TimestampAuthority
@@ -30,7 +30,7 @@ from audit.adapters.witness_client import WitnessClient
 from audit.anchor_places import places_check
 from audit.anchoring import anchor_lags, checkpoints_publish
 from audit.enums import AnchorKind
-from audit.errors import AnchorAddressError, AnchorError
+from audit.errors import AnchorAddressError, AnchorContradictionError, AnchorError
 from audit.models import AnchorRecord, Entry
 from audit.selectors import anchored_size, checkpoint_latest, consistency_proof
 from audit.sequencing import checkpoint_store
@@ -122,6 +122,11 @@ def test_a_folder_keeps_every_checkpoint_and_replaces_none(note: Callable[..., b
         drop.publish(note(4, bytes(32)))
     kept = sorted(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert kept == [note(3), note(4)]
+    origin = checkpoint_read(note(4)).origin
+    (tmp_path / origin / "notes.txt").write_text("what else lies there")
+    assert (drop.latest(origin), drop.latest("elsewhere.example/log")) == (note(4), None)
+    with pytest.raises(AnchorError, match="is it mounted"):
+        FileDrop(tmp_path / "share").latest(origin)
 
 
 def test_a_folder_that_is_not_mounted_is_not_made(note: Callable[..., bytes], tmp_path: Path) -> None:
@@ -140,11 +145,13 @@ def test_no_origin_leads_out_of_the_folder(tmp_path: Path, origin: str) -> None:
 
 def test_a_branch_holds_every_checkpoint_as_a_commit(note: Callable[..., bytes], repository: Path) -> None:
     anchor = GitRemote(repository.as_uri(), "checkpoints/main")
+    origin = checkpoint_read(note(9)).origin
+    assert anchor.latest(origin) is None
     commits = [anchor.publish(note(size)).decode() for size in (3, 4, 9)]
     assert anchor.publish(note(9)).decode() == commits[-1]
     log = ["git", f"--git-dir={repository}", "log", "--format=%H", "checkpoints/main"]
     assert subprocess.check_output(log, text=True).split() == commits[::-1]
-    origin = Checkpoint.from_text(note(9).decode().partition("\n\n")[0] + "\n").origin
+    assert (anchor.latest(origin), anchor.latest("elsewhere.example/log")) == (note(9), None)
     for commit, size in zip(commits, (3, 4, 9), strict=True):
         shown = ["git", f"--git-dir={repository}", "show", f"{commit}:{origin}/checkpoint"]
         assert subprocess.check_output(shown) == note(size)
@@ -235,12 +242,17 @@ def test_a_witness_shows_a_rollback_and_a_second_history(
     witness.publish(newer)
     with pytest.raises(AnchorError, match="the database was rolled back"):
         witness.publish(older)
-    size = Checkpoint.from_text(newer.decode().partition("\n\n")[0] + "\n").size
+    size = checkpoint_read(newer).size
+    assert [witness.size_seen(kept) for kept in (older, newer, note(size + 9))] == [size] * 3
+    with pytest.raises(AnchorContradictionError, match="status 422"):
+        witness.size_seen(note(size))
     with pytest.raises(AnchorError, match="status 422"):
         witness.publish(note(size))
     stranger = NoteSigner("elsewhere.example/log", Ed25519PrivateKey.generate())
+    strange = checkpoint_sign(Checkpoint(stranger.name, 3, ROOT), stranger)
     with pytest.raises(AnchorError, match="status 404"):
-        witness.publish(checkpoint_sign(Checkpoint(stranger.name, 3, ROOT), stranger))
+        witness.publish(strange)
+    assert witness.size_seen(strange) is None
 
 
 def test_an_answer_that_the_witness_did_not_sign_is_refused(
