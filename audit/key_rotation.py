@@ -6,7 +6,6 @@ checkpoint, the trust file.
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from django.db import IntegrityError, connections, transaction
 
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.errors import KeyRotationPendingError, KeyUnavailableError, UnknownEntryError
-from audit.keys import KeyRing, key_addresses, key_file_next, key_open
+from audit.keys import KeyRing, file_replace, key_addresses, key_file_next, key_open
 from audit.models import Checkpoint, Entry
 from audit.selectors import entry_prove
 from audit.services import event_record
@@ -132,9 +131,9 @@ def key_rotate(
     followed = trust.followed(proof)
     proof_path = settings.NOTARY_HOME / PROOFS / f"{name}-{entry.seq}.tlog-proof"
     proof_path.parent.mkdir(exist_ok=True)
-    _replace(proof_path, proof)
+    file_replace(proof_path, proof)
     if followed != trust:
-        _replace(path, followed.to_bytes())
+        file_replace(path, followed.to_bytes())
         progress(f"{path} names the new key; its fingerprint is now {followed.fingerprint}")
     rotation = stored.rotation
     return Rotated(
@@ -257,12 +256,3 @@ def _closing(stored: _Stored, wait: Callable[[], bool], progress: Progress) -> t
                 f"the entry {entry.event_id} {place} and is not signed yet; see to it that sequencer and signer run "
                 "and that the signer reaches both keys, then run the same command again"
             )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -5,6 +5,7 @@ are the files `keys/LOG.key`, and after each rotation `keys/LOG.2.key`, `keys/LO
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ from audit.adapters.token_key import SCHEME, TokenAddress, TokenKey
 from audit.errors import KeyUnavailableError
 from modelnotary.ledger.cosignature import Cosigner
 from modelnotary.ledger.errors import KeyFileError
-from modelnotary.ledger.keys import SigningKey, key_load, lasting_key_load
+from modelnotary.ledger.keys import SigningKey, key_generate, key_load, lasting_key_generate, lasting_key_load
+from modelnotary.ledger.log_keys import LogKey, LogKeys
+from modelnotary.ledger.note import NoteSigner
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,43 @@ def key_open(address: str) -> SigningKey:
 def second_key_file(name: str) -> Path:
     """Give the file of the key that signs a second line of a log's checkpoints (ML-DSA-44); it need not exist."""
     return Path(settings.KEYS_DIR) / f"{name}.ml-dsa.key"
+
+
+def log_keys_make(name: str, *, lasting: bool) -> LogKeys:
+    """Open the first keys of a log, and make those that are missing.
+
+    Args:
+        name: The log's name.
+        lasting: Whether it has a second key (ML-DSA-44) from its beginning.
+
+    Raises:
+        KeyUnavailableError: A key cannot be used.
+        KeyFileError: A key's file cannot be read or written.
+    """
+    origin = f"{settings.NOTARY_INSTANCE}/{name}"
+    if not key_addresses(name):
+        key_generate(key_file_next(name))
+    first = LogKey(NoteSigner(origin, key_open(key_addresses(name)[0])).verifier)
+    second = second_key_file(name)
+    if lasting and not second.exists():
+        lasting_key_generate(second)
+    if not second.exists():
+        return LogKeys((first,))
+    return LogKeys((first, LogKey(Cosigner(origin, lasting_key_load(second)).verifier)))
+
+
+def file_replace(path: Path, data: bytes) -> None:
+    """Write a file that others rely on: it has the old content or the new one, also after a power cut.
+
+    Raises:
+        OSError: It cannot be written; the old one is there.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def second_key(name: str) -> Cosigner | None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from governance.models import User
-from governance.services.privacy import Officer
+from governance.services.officers import Officer
 
 
 def officer_arguments(parser: ArgumentParser) -> None:
@@ -28,10 +28,28 @@ def officer_given(options: dict[str, Any]) -> Officer:
     Raises:
         CommandError: There is no such account, or the file cannot be read.
     """
-    user = User.objects.filter(username=options["officer"]).first()
-    if user is None:
-        raise CommandError(f'there is no account "{options["officer"]}"')
-    return Officer(user=user, password=_secret(options["password_file"], f"Password of {user.printed_name}: "))
+    return _officer(options["officer"], options["password_file"])
+
+
+def approvers_arguments(parser: ArgumentParser) -> None:
+    """Take who approves."""
+    parser.add_argument(
+        "--approve",
+        action="append",
+        default=[],
+        metavar="USERNAME[=FILE]",
+        help="an officer; the password is asked for, or is what FILE holds; to be given twice",
+    )
+
+
+def approvers_given(options: dict[str, Any]) -> list[Officer]:
+    """Give those who approve, with their passwords as they were given.
+
+    Raises:
+        CommandError: There is no such account, or a file cannot be read.
+    """
+    named = [text.partition("=") for text in options["approve"]]
+    return [_officer(username, Path(file) if file else None) for username, _, file in named]
 
 
 def person_given(options: dict[str, Any]) -> str:
@@ -41,6 +59,13 @@ def person_given(options: dict[str, Any]) -> str:
         CommandError: The file cannot be read.
     """
     return _secret(options["person_file"], "Identifier of the person, as the source system writes it: ")
+
+
+def _officer(username: str, password: Path | None) -> Officer:
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        raise CommandError(f'there is no account "{username}"')
+    return Officer(user=user, password=_secret(password, f"Password of {user.printed_name}: "))
 
 
 def _secret(path: Path | None, question: str) -> str:

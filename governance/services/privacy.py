@@ -4,7 +4,6 @@ Each step needs a person who holds the role of privacy officer and gives the pas
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -18,32 +17,14 @@ from audit.selectors import entry_proof
 from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import Role
-from governance.errors import (
-    HumanRequiredError,
-    ReauthenticationError,
-    RejectedInputError,
-    SeparationOfDutiesError,
-)
-from governance.models import User
+from governance.errors import RejectedInputError, SeparationOfDutiesError
+from governance.services.officers import Officer, officer_require
 from modelnotary.ids import new_id
 from modelnotary.ledger.disclosure import DisclosedEntry, Disclosure, Opening
 from modelnotary.ledger.event import Subject
 
 REASON_MINIMUM = 20
 _MAX_TEXT = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Officer:
-    """A privacy officer who acts now.
-
-    Attributes:
-        user: The account.
-        password: Proof of who they are, given afresh for this step; never stored.
-    """
-
-    user: User
-    password: str
 
 
 @transaction.atomic
@@ -215,13 +196,7 @@ def _look_record(officer: Officer, kind: str, reason: str, at: datetime) -> None
 
 
 def _require_officer(officer: Officer) -> None:
-    user = officer.user
-    if user.is_service or not user.is_active:
-        raise HumanRequiredError(f"{user.username} is no person with an active account")
-    if user.is_superuser or Role.PRIVACY not in user.roles:
-        raise SeparationOfDutiesError(f"{user.printed_name} is not a privacy officer")
-    if not user.check_password(officer.password):
-        raise ReauthenticationError("the password is missing or wrong; give it afresh for each step")
+    officer_require(officer, Role.PRIVACY)
 
 
 def _identifier(person: str) -> str:

@@ -11,13 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from audit.enums import Log
-from audit.keys import key_addresses, key_file_next, key_open, second_key_file
+from audit.keys import log_keys_make, second_key_file
 from audit.subject_keys import key_ring_create
 from modelnotary.errors import ModelNotaryError
-from modelnotary.ledger.cosignature import Cosigner
-from modelnotary.ledger.keys import key_generate, key_load, lasting_key_generate, lasting_key_load
-from modelnotary.ledger.log_keys import LogKey, LogKeys
-from modelnotary.ledger.note import NoteSigner
+from modelnotary.ledger.keys import key_generate, key_load
+from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.verify.trust import TRUST_FILE, DecisionKey, Trust
 from reports.pki import report_pki_create
 
@@ -60,21 +58,12 @@ class Command(BaseCommand):
 
 def _log_keys(log: Log, *, lasting: bool, pinned: bool) -> LogKeys:
     """Open or make a log's first key and, if asked for, the one of its second signature."""
-    origin = f"{settings.NOTARY_INSTANCE}/{log.value}"
-    if not key_addresses(log.value):
-        key_generate(key_file_next(log.value))
-    first = LogKey(NoteSigner(origin, key_open(key_addresses(log.value)[0])).verifier)
-    second = second_key_file(log.value)
-    if lasting and not second.exists():
-        if pinned:
-            raise CommandError(
-                f"the trust file is there already, and its readers would refuse what {origin} signed without a second "
-                "key; a log that follows this one can have it from its beginning"
-            )
-        lasting_key_generate(second)
-    if not second.exists():
-        return LogKeys((first,))
-    return LogKeys((first, LogKey(Cosigner(origin, lasting_key_load(second)).verifier)))
+    if lasting and pinned and not second_key_file(log.value).exists():
+        raise CommandError(
+            f"the trust file is there already, and its readers would refuse what the log {log.value} signed without a "
+            "second key"
+        )
+    return log_keys_make(log.value, lasting=lasting)
 
 
 def _key(path: Path) -> Ed25519PrivateKey:
