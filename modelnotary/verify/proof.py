@@ -12,6 +12,7 @@ from pathlib import Path
 from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.errors import LedgerError
 from modelnotary.ledger.event import Event
+from modelnotary.ledger.incarnation import log_class
 from modelnotary.ledger.note import note_split
 from modelnotary.ledger.proof import MAX_PROOF_BYTES, InclusionProof
 from modelnotary.ledger.witness_policy import WitnessPolicy
@@ -55,7 +56,7 @@ def proof_checks(data: bytes, trust: Trust, policy: WitnessPolicy | None) -> lis
         event = Event.from_bytes(proof.extra)  # 4
     except LedgerError as error:
         return [failed("proof", str(error), span=span)]
-    if not origin.endswith(f"/{event.log}"):
+    if log_class(origin) != event.log:
         return [
             failed(
                 "entry",
