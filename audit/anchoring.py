@@ -15,9 +15,9 @@ from django.db import connection, transaction
 from audit.adapters.addresses import anchor_at
 from audit.adapters.anchor import Anchor
 from audit.anchor_places import places_data, places_of
-from audit.enums import AnchorKind, LineageEvent, Log
+from audit.enums import AnchorKind, LineageEvent
 from audit.errors import AuditError, PrunedError, UnknownEntryError
-from audit.models import AnchorRecord, Checkpoint, Entry
+from audit.models import AnchorRecord, Checkpoint, Entry, LogRecord
 from audit.selectors import anchored_size, checkpoint_latest, checkpoint_waiting, consistency_proof
 from audit.services import event_record
 from modelnotary.ledger.event import Actor, Event, Subject
@@ -94,7 +94,7 @@ def checkpoints_publish(*, anchors: Sequence[Anchor]) -> list[Publication]:
         What came of each attempt. Faults are logged too.
     """
     attempts: list[Publication] = []
-    for log in Log.values:
+    for log in _growing():
         try:
             checkpoint = checkpoint_latest(log=log)
         except UnknownEntryError:
@@ -106,7 +106,12 @@ def checkpoints_publish(*, anchors: Sequence[Anchor]) -> list[Publication]:
 
 def anchor_lags(*, anchors: Sequence[Anchor]) -> list[AnchorLag]:
     """Tell how far each place is behind each log."""
-    return [_lag(log, anchor) for log in Log.values for anchor in anchors]
+    return [_lag(log, anchor) for log in _growing() for anchor in anchors]
+
+
+def _growing() -> list[str]:
+    """The logs that still grow. What holds a frozen log's newer checkpoint would only refuse the ones that are left."""
+    return list(LogRecord.objects.filter(state="active").values_list("name", flat=True))
 
 
 def receipts_file(*, checkpoint: Checkpoint) -> bytes | None:

@@ -46,6 +46,8 @@ class LineageEvent(TextChoices):
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
     KEY_ROTATED = "key.rotated"
+    LOG_INCARNATION = "log.incarnation"
+    LOG_SEALED = "log.sealed"
     PRIVACY_ERASURE_REQUESTED = "privacy.erasure_requested"
     PRIVACY_ERASURE_APPROVED = "privacy.erasure_approved"
     PRIVACY_ERASURE_CANCELLED = "privacy.erasure_cancelled"

@@ -15,7 +15,7 @@ _PARTITIONED = ("body", "entry")
 # Made from the bytes, and made anew at any time: nothing has to guard them.
 _DERIVED = ("projection", "projected")
 _SEQUENCES = ("body_id", "change_id_seq")
-_VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
+_VIEWS = ("entry_view", "checkpoint_view", "anchor_view", "log_view")
 _APPEND_ONLY = ("body", "entry", "node", "checkpoint", "anchor", "change", "retention", "pruning")
 _OWNER = "mn_owner"
 
@@ -39,7 +39,8 @@ _FUNCTIONS = {
     "event_signed": "e5a6ff8b96710dc16dfb61774ee5ab857b4a38086678a6642e7a4747cd1052ef",
     "head_only_grows": "69d671d325b3e05670ec6cce3eef7766a8a3d7d8d31263bb55e99813767d9c43",
     "log_freeze": "46ffedd4470892406ff7918e9abe16a8e96fe94c52eb2700df38a73edec2cfa2",
-    "log_only_advances": "dae999f9c0ab4c89a5491126d0197c73e575484459ba036f72df345a637b84d7",
+    "log_only_advances": "cf4825a156a8d15674e83e42dc00fc07b88dab6e82fc20fa5c9fa6e9c53f2836",
+    "log_open": "2d9a266f223921c375f62268a7f50371839481f9483ecb51503351e083a0bc37",
     "log_prune": "738f1561b0299be59028480f11dec25d209b5e98754705ba984d68a66f76e531",
     "partition_attach": "317b22be3af91990d46162cea9e8208a9d7730d38f084fe82fb7289490fc14f3",
     "partition_drop": "191c5f7daa01b82097e37c16800e32300e3559b4674a0c5c53c7d1373f94d95b",

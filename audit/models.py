@@ -25,6 +25,7 @@ class Entry(models.Model):
     subject_digest = models.TextField(null=True)  # noqa: DJ001 - the database's own null: no digest is not an empty one
     bytes = models.BinaryField()
     leaf = models.BinaryField(null=True)
+    log_class = models.TextField()
     origin = models.TextField()
 
     class Meta:
@@ -38,6 +39,29 @@ class Entry(models.Model):
         return f"{self.log} {place}: {self.event_type}"
 
 
+class LogRecord(models.Model):
+    """A log, its state and what it follows (the view ledger.log_view)."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    name = models.TextField()
+    log_class = models.TextField()
+    origin = models.TextField()
+    predecessor = models.TextField(null=True)  # noqa: DJ001 - the first log follows none
+    state = models.TextField()
+    state_reason = models.TextField(null=True)  # noqa: DJ001 - nothing stopped it
+    min_index = models.BigIntegerField()
+    proven = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = '"ledger"."log_view"'
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.origin
+
+
 class Checkpoint(models.Model):
     """A signed tree head (the view ledger.checkpoint_view)."""
 
@@ -48,6 +72,7 @@ class Checkpoint(models.Model):
     root = models.BinaryField()
     note = models.TextField()
     at = models.DateTimeField()
+    log_class = models.TextField()
 
     class Meta:
         managed = False

@@ -16,7 +16,7 @@ SELECT l.name, h.size, coalesce(c.size, 0),
          WHERE e.log_id = l.log_id AND e.seq = coalesce(c.size, 0))
   FROM ledger.log l JOIN ledger.head h USING (log_id)
   LEFT JOIN LATERAL (SELECT size FROM ledger.checkpoint WHERE log_id = l.log_id ORDER BY size DESC LIMIT 1) c ON true
- ORDER BY l.log_id
+ WHERE l.state <> 'sealed' ORDER BY l.log_id
 """
 
 
@@ -40,7 +40,7 @@ class LogPulse:
 
 
 def log_pulses() -> list[LogPulse]:
-    """Give the pulse of every log, by the times that the events themselves carry."""
+    """Give the pulse of every log that is not sealed, by the times that the events themselves carry."""
     with connections["auditor"].cursor() as cursor:
         cursor.execute(_PULSE)
         return [

@@ -3,22 +3,22 @@
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.db import connections
 from django.db.models import Q, QuerySet
 
 from audit.enums import AnchorKind, HoldScope
-from audit.errors import CorruptLogError, NotSequencedError, PrunedError, UnknownEntryError
-from audit.models import AnchorRecord, Checkpoint, Entry, LegalHold
+from audit.errors import CorruptLogError, LogFrozenError, NotSequencedError, PrunedError, UnknownEntryError
+from audit.models import AnchorRecord, Checkpoint, Entry, LegalHold, LogRecord
 from audit.pruning import prunings_of, prunings_since, require_kept
 from audit.subject_keys import key_ring_read
 from modelnotary.ids import id_time
 from modelnotary.ledger.chain import CHAIN_START
-from modelnotary.ledger.merkle import node_hash
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode
-from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path
+from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path, stored_nodes
 
 _POLL_SECONDS = 0.1
 _DIGEST_PREFIX = "sha256:"
@@ -86,8 +86,8 @@ def entry_get(*, event_id: str) -> Entry:
 
 
 def entries_of(*, subject_id: str, log: str, limit: int) -> list[Entry]:
-    """Give the first `limit` entries of a log about a thing, oldest first."""
-    return list(Entry.objects.filter(subject_id=subject_id, log=log).order_by("body_id")[:limit])
+    """Give the first `limit` entries of a class of log about a thing, oldest first."""
+    return list(Entry.objects.filter(subject_id=subject_id, log_class=log).order_by("body_id")[:limit])
 
 
 def entries_matching(*, entries: QuerySet[Entry], term: str) -> QuerySet[Entry]:
@@ -106,15 +106,40 @@ def entries_matching(*, entries: QuerySet[Entry], term: str) -> QuerySet[Entry]:
     return entries.filter(subject_id=term)
 
 
+def log_list() -> list[LogRecord]:
+    """Give all logs, oldest first."""
+    return list(LogRecord.objects.all())
+
+
+def log_current(*, log_class: str) -> LogRecord:
+    """Give the log of a class that events go to, or went to last.
+
+    Raises:
+        UnknownEntryError: No such class.
+    """
+    record = LogRecord.objects.filter(log_class=log_class).order_by("-id").first()
+    if record is None:
+        raise UnknownEntryError(f'no log "{log_class}"; the logs are lineage and access')
+    return record
+
+
+def checkpoints_latest(*, log_class: str) -> list[Checkpoint]:
+    """Give the newest signed checkpoint of a log and, before it, of every log that it follows."""
+    newest = Checkpoint.objects.filter(log_class=log_class).order_by("log", "-size").distinct("log")
+    number = {record.name: record.id for record in LogRecord.objects.filter(log_class=log_class)}
+    return sorted(newest, key=lambda checkpoint: number[checkpoint.log])
+
+
 def checkpoint_latest(*, log: str) -> Checkpoint:
-    """Give the newest signed checkpoint of a log.
+    """Give the newest signed checkpoint of a log, by its name.
 
     Raises:
         UnknownEntryError: No such log, or nothing has been signed yet.
     """
     checkpoint = Checkpoint.objects.filter(log=log).order_by("-size").first()
     if checkpoint is None:
-        raise UnknownEntryError(f'no signed checkpoint for log "{log}"; the logs are lineage and access')
+        names = ", ".join(LogRecord.objects.values_list("name", flat=True))
+        raise UnknownEntryError(f'no signed checkpoint for log "{log}"; the logs are {names}')
     return checkpoint
 
 
@@ -169,12 +194,17 @@ def checkpoint_await(*, log: str, timeout: float = 60.0) -> Checkpoint:
     """Wait until a signed checkpoint covers everything that the log has recorded so far, and give it.
 
     Args:
-        log: `lineage` or `access`.
+        log: The class, `lineage` or `access`; the checkpoint is that of its present log.
         timeout: Seconds to wait at most.
 
     Raises:
         NotSequencedError: The sequencer or the signer does not keep up, or does not run.
+        LogFrozenError: The log takes no events, and nothing of it is signed any more.
     """
+    current = log_current(log_class=log)
+    if current.state != "active":
+        raise LogFrozenError(f"log {current.name} is {current.state}: {current.state_reason}")
+    log = current.name
     newest = Entry.objects.filter(log=log).order_by("-body_id").values_list("body_id", flat=True).first()
     if newest is None:
         raise NotSequencedError(f"log {log} has recorded nothing yet, so there is nothing to sign")
@@ -248,17 +278,8 @@ def chain_head(*, log: str, size: int) -> bytes:
 
 
 def node_reader(*, log: str) -> NodeReader:
-    """Read roots of perfect subtrees: stored every eight levels, computed from at most 128 of them in between."""
-
-    def node(level: int, index: int) -> bytes:
-        height = level % STORED_LEVELS
-        stored = level - height
-        hashes = _stored_hashes(log, stored, index << height, 1 << height)
-        while len(hashes) > 1:
-            hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
-        return hashes[0]
-
-    return node
+    """Read roots of perfect subtrees of a log."""
+    return stored_nodes(partial(_stored_hashes, log))
 
 
 def _stored_hashes(log: str, level: int, first: int, count: int) -> list[bytes]:

@@ -29,7 +29,7 @@ _ROW = struct.Struct(">hihiqiqi32si32s")
 
 _HEAD = """
 SELECT size, root, chain, frontier FROM ledger.head h JOIN ledger.log l USING (log_id)
- WHERE log_id = %s AND l.state = 'active' FOR UPDATE OF h SKIP LOCKED
+ WHERE log_id = %s AND l.state = %s FOR UPDATE OF h SKIP LOCKED
 """
 # In one statement, so that what is taken out of the queue is what is read. The queue's rows are never updated, so that
 # their places are as good as their keys; and the array makes of all the bodies one walk along their index.
@@ -74,10 +74,28 @@ def logs_list(connection: psycopg.Connection) -> list[LogRow]:
     return [LogRow(*row) for row in rows]
 
 
-def batch_sequence(connection: psycopg.Connection, log: LogRow, *, limit: int = BATCH) -> int:
+def logs_active(connection: psycopg.Connection) -> set[int]:
+    """Give the ids of the logs that events go to."""
+    return {log_id for (log_id,) in connection.execute("SELECT log_id FROM ledger.log WHERE state = 'active'")}
+
+
+def log_freeze(connection: psycopg.Connection, log: LogRow, *, reason: str) -> bool:
+    """Stop a log for good: nothing is appended to it, sequenced or signed any more. Tell whether it was not so before.
+
+    Args:
+        connection: Of the sequencer's role.
+        log: The log.
+        reason: Why, in words that anyone may read.
+    """
+    row = connection.execute("SELECT ledger.log_freeze(%s, %s)", (log.origin, reason)).fetchone()
+    return bool(row and row[0])
+
+
+def batch_sequence(connection: psycopg.Connection, log: LogRow, *, limit: int = BATCH, state: str = "active") -> int:
     """Give up to `limit` waiting events their place; return how many.
 
-    None get one while another sequencer holds the log, or when it is not active any more.
+    None get one while another sequencer holds the log, or when it is not in the state any more. Only who seals a frozen
+    log asks for another state than `active`.
 
     Raises:
         CorruptLogError: The head does not fit its subtrees or the last entry. Nothing is written.
@@ -85,7 +103,7 @@ def batch_sequence(connection: psycopg.Connection, log: LogRow, *, limit: int = 
     with connection.transaction():
         head = connection.execute(
             _HEAD,
-            (log.log_id,),
+            (log.log_id, state),
         ).fetchone()
         if head is None:
             return 0

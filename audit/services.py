@@ -52,7 +52,10 @@ def event_record(
             cursor.execute("SELECT ledger.append(%s, %s)", (log.value, record.to_bytes()))
         except DatabaseError as error:
             if getattr(error.__cause__, "sqlstate", None) == _LOG_FROZEN:
-                raise LogFrozenError(f"{event} cannot be recorded: {str(error).splitlines()[0]}") from error
+                raise LogFrozenError(
+                    f"{event} cannot be recorded: {str(error).splitlines()[0]}. An operator has to open the log's "
+                    f"successor: manage.py log_open {log.value} (docs/restore.md)"
+                ) from error
             raise
         (body_id,) = cursor.fetchone()
     return Recorded(event_id=identity, body_id=body_id)

@@ -18,7 +18,8 @@ and once for the database:
 
 11. anchors: every receipt is of a place that an entry `anchors.configured` names.
 12. retention: every retention schedule is what its entry says.
-13. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
+13. successors: what entry 0 of a log says of the one it follows is what the database has of that one.
+14. guards: triggers, partitions, constraints, owners and rights are as the migrations made them.
 
 What it cannot see: a history that was rewritten as a whole together with its checkpoints by someone who holds the key,
 or cut short together with them. For that an auditor keeps a checkpoint, and the signer its memory.
@@ -27,6 +28,7 @@ or cut short together with them. For that an auditor keeps a checkpoint, and the
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count, pairwise
 from typing import Any
 
@@ -36,6 +38,7 @@ from psycopg.pq import TransactionStatus
 from audit.anchor_places import places_check
 from audit.errors import UnknownEntryError
 from audit.guards import guard_faults
+from audit.incarnations import successors_check
 from audit.retention_checks import log_beginning, schedules_check
 from audit.sequencing import LogRow, logs_list
 from modelnotary.errors import ModelNotaryError
@@ -113,16 +116,13 @@ def ledger_verify(
             raise UnknownEntryError(f"no log {', '.join(sorted(unknown))}; the logs are {', '.join(sorted(rows))}")
         chosen = [row for row in rows.values() if not logs or row.name in logs]
         checks = [check for row in chosen for check in _log_checks(_LogVerification(connection, row, trust, progress))]
-        return VerificationReport(
-            "database",
-            connection.info.dbname,
-            (
-                *checks,
-                _table_check(connection, "anchors", places_check),
-                _table_check(connection, "retention", schedules_check),
-                _guards_check(connection),
-            ),
-        )
+        whole = [
+            _table_check(connection, "anchors", places_check),
+            _table_check(connection, "retention", schedules_check),
+            _table_check(connection, "successors", partial(successors_check, trust=trust)),
+            _guards_check(connection),
+        ]
+        return VerificationReport("database", connection.info.dbname, (*checks, *whole))
 
 
 @contextmanager
@@ -166,11 +166,13 @@ class _LogVerification:
         self._verifier = trust.log_verifier(log.origin) if trust else None
         self._found: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self._agreed = self._begins = self._compared = 0
+        self._sealed = False
         self._tree, self._chain = Frontier(), Chain(log.origin)
 
     def run(self) -> list[Check]:
         head = self.connection.execute(_HEAD, (self.log.log_id,)).fetchone()
         size, root, link, frontier = head or (0, b"", b"", [])
+        self._sealed = self._one("SELECT proven FROM ledger.log WHERE log_id = %s") is not None
         self._nodes = {(level, index): value for level, index, value in self._rows(_NODES)}
         self._roots = self._checkpoints_read()
         self._walk(self._skip(), size)
@@ -323,7 +325,8 @@ class _LogVerification:
             return failed(name, fault, span=span)
         if step == "signatures" and self._verifier is None:
             return missing(name, f"no trusted key for {self.log.origin}; name a trust file")
-        if step == "signatures" and self._tree.size and not self._roots:
+        # Of a sealed log nothing more is signed; what was not is repeated in its successor.
+        if step == "signatures" and self._tree.size and not self._roots and not self._sealed:
             return missing(name, "nothing has been signed yet; do sequencer and signer run?")
         return passed(name, detail)
 

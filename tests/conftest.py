@@ -134,6 +134,16 @@ def keys(request: pytest.FixtureRequest) -> Path:
     return Path(settings.KEYS_DIR)
 
 
+@pytest.fixture(scope="module")
+def keyless_signer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a signer that has signed nothing and cannot: with it a sequencer orders events, and no more."""
+    django_ready(request.config)
+    from ledger_driver import signer_without_keys
+
+    with signer_without_keys(tmp_path_factory.mktemp("signer")) as address:
+        yield address
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole product, all processes running, on an empty database of its own."""

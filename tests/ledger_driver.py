@@ -4,9 +4,11 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,7 +16,11 @@ import reference_tree
 from conftest import Database
 from psycopg import sql
 
+from audit.enums import Log
+from audit.keys import KeyRing
 from audit.sequencing import LogRow, batch_sequence, checkpoint_store, logs_list, projection_fill
+from audit.signer_memory import SignerMemory
+from audit.signing import LogSigner, signer_server
 from config.embedded import CHECKOUT
 from config.supervisor import process_environment
 from modelnotary.ids import new_id
@@ -219,6 +225,28 @@ def assert_whole(database: Database) -> None:
     assert [row[2] for row in rows] == leaves
     assert [row[3] for row in rows] == chain_links(log.origin, leaves)
     assert root == reference_tree.root(leaves)
+
+
+@contextmanager
+def signer_without_keys(folder: Path) -> Iterator[str]:
+    """Serve a signer that has signed nothing and cannot: a sequencer may order events. Gives its address.
+
+    Args:
+        folder: For its memory.
+    """
+    memories = {log.value: SignerMemory(folder / f"{log}.json", f"nobody/{log}") for log in Log}
+    signers = {
+        log: LogSigner(keys=KeyRing.of(), memory=memory, connect=psycopg.connect) for log, memory in memories.items()
+    }
+    server = signer_server(("127.0.0.1", 0), signers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def process_start(database: Database, name: str, log: int, **environment: str) -> subprocess.Popen[bytes]:

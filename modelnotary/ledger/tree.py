@@ -14,6 +14,9 @@ STORED_LEVELS = 8
 type NodeReader = Callable[[int, int], bytes]
 """``node(level, index)``: the root of the ``index``-th perfect subtree of ``2**level`` leaves."""
 
+type StoredReader = Callable[[int, int, int], Sequence[bytes]]
+"""``stored(level, first, count)``: roots of that many subtrees in a row, of a level that is stored or of leaves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
@@ -115,6 +118,16 @@ def perfect_root(leaves: Sequence[bytes]) -> bytes:
         each = iter(row)
         row = [sha256(b"\x01" + left + right).digest() for left, right in zip(each, each, strict=True)]
     return row[0]
+
+
+def stored_nodes(stored: StoredReader) -> NodeReader:
+    """Read the root of any perfect subtree, computed from at most 128 of those stored every `STORED_LEVELS` levels."""
+
+    def node(level: int, index: int) -> bytes:
+        height = level % STORED_LEVELS
+        return perfect_root(stored(level - height, index << height, 1 << height))
+
+    return node
 
 
 def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:

@@ -86,11 +86,11 @@ def drained(database: Database) -> bool:
 
 
 def test_a_database_without_space_refuses_events_and_goes_on_when_there_is_some(
-    full_database: tuple[EmbeddedServices, Database, SmallDisk], tmp_path: Path
+    full_database: tuple[EmbeddedServices, Database, SmallDisk], keyless_signer: str, tmp_path: Path
 ) -> None:
     services, database, disk = full_database
     output = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    process = process_start(database, "sequencer", output)
+    process = process_start(database, "sequencer", output, SIGNER_URL=keyless_signer)
     try:
         committed = [append_big(database) for _ in range(5)]
         assert wait_until(lambda: drained(database), seconds=60)

@@ -55,7 +55,7 @@ def test_a_clean_ledger_gives_no_alarm(signed: Signed) -> None:
     report = signed.verify()
     assert [check for check in report.checks if check.outcome != "pass"] == []
     assert report.exit_code is ExitCode.VERIFIED
-    assert len(report.checks) == 2 * 10 + 3
+    assert len(report.checks) == 2 * 10 + 4
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -94,7 +94,13 @@ def test_only_the_named_log_is_read_and_progress_is_told(signed: Signed) -> None
         report = ledger_verify(
             connection, trust=signed.trust, logs=["lineage"], progress=lambda *step: told.append(step)
         )
-        assert {check.name.split(":")[0] for check in report.checks} == {"lineage", "anchors", "retention", "guards"}
+        assert {check.name.split(":")[0] for check in report.checks} == {
+            "lineage",
+            "anchors",
+            "retention",
+            "successors",
+            "guards",
+        }
         assert told == [("lineage", 4040, 4040)]
         with pytest.raises(UnknownEntryError):
             ledger_verify(connection, trust=signed.trust, logs=["elsewhere"])

@@ -20,7 +20,7 @@ from ledger_driver import (
 )
 from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
-VIEWS = ("entry_view", "checkpoint_view", "anchor_view")
+VIEWS = ("entry_view", "checkpoint_view", "anchor_view", "log_view")
 DERIVED = ("projection", "projected")
 RETENTION = ("retention", "pruning")
 WRITES = (
@@ -34,6 +34,7 @@ PRUNING = ("SELECT ledger.log_prune('x', 'x')", "SELECT ledger.partition_drop('x
 TAKEOVERS = (
     *PRUNING,
     "SELECT ledger.event_signed('x')",
+    "SELECT ledger.log_open('x', 0, 'lineage-2', 'x-2', '')",
     "SELECT ledger.retention_hold('access')",
     "INSERT INTO ledger.retention DEFAULT VALUES",
     "UPDATE ledger.retention SET keep_days = 1",
@@ -243,14 +244,17 @@ def test_an_owner_who_switches_the_guard_off_can_edit_but_every_check_of_the_byt
 
 
 def test_a_log_goes_from_active_over_frozen_to_sealed_and_never_back(database: Database) -> None:
-    steps = [("frozen", "why"), ("sealed", "archived")]
+    steps: list[tuple[str, str | None, int | None]] = [("frozen", "why", None), ("sealed", "why", 0)]
     with connect(database, "superuser") as connection:
-        statement = "UPDATE ledger.log SET state = %s, state_reason = %s WHERE log_id = 1"
+        statement = "UPDATE ledger.log SET state = %s, state_reason = %s, proven = %s WHERE log_id = 1"
         for number, step in enumerate(steps):
             connection.execute(statement, step)
-            for earlier in ("active", *(state for state, _ in steps[:number])):
+            for earlier in ("active", *(state for state, *_ in steps[:number])):
                 with pytest.raises(RestrictViolation), connection.transaction():
-                    connection.execute(statement, (earlier, None))
+                    connection.execute(statement, (earlier, None, None))
+            for proven in (1, None) if step[2] is not None else (1,):
+                with pytest.raises(RestrictViolation), connection.transaction():
+                    connection.execute(statement, (*step[:2], proven))
         connection.rollback()
 
 

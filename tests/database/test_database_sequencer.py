@@ -65,13 +65,13 @@ def write(database: Database, seed: int, stop: threading.Event) -> list[Committe
 
 
 def kill_and_restart(
-    database: Database, log: int, stop: threading.Event, writers: list[Future[list[Committed]]]
+    database: Database, log: int, signer: str, stop: threading.Event, writers: list[Future[list[Committed]]]
 ) -> None:
     """Kill one of two sequencers without warning, again and again, each time while it is at work.
 
     Returns when the writers have ended and everything they committed has its place.
     """
-    running = [process_start(database, "sequencer", log) for _ in range(2)]
+    running = [process_start(database, "sequencer", log, SIGNER_URL=signer) for _ in range(2)]
     try:
         with connect(database, "superuser", autocommit=True) as connection:
             assert wait_until(lambda: sessions(connection) == 2, seconds=90)
@@ -80,7 +80,7 @@ def kill_and_restart(
                 assert wait_until(lambda size=size: head_size(connection) > size, seconds=90)  # type: ignore[misc]
                 running[number % 2].kill()
                 running[number % 2].wait()
-                running[number % 2] = process_start(database, "sequencer", log)
+                running[number % 2] = process_start(database, "sequencer", log, SIGNER_URL=signer)
             stop.set()
             # A transaction that is open now commits later: until then an empty queue says nothing.
             wait(writers)
@@ -110,12 +110,12 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def ordeal(database: Database, output: int) -> list[Committed]:
+def ordeal(database: Database, output: int, keyless_signer: str) -> list[Committed]:
     """What twelve writers committed while two sequencers were killed and restarted under them."""
     stop = threading.Event()
     with ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(write, database, seed, stop) for seed in range(WRITERS)]
-        kill_and_restart(database, output, stop, writers)
+        kill_and_restart(database, output, keyless_signer, stop, writers)
         return [transaction for writer in writers for transaction in writer.result()]
 
 
@@ -258,11 +258,11 @@ def test_a_damaged_head_is_not_built_upon(database: Database, damaged: Callable[
 
 
 def test_a_damaged_log_stands_still_while_the_other_one_goes_on(
-    database: Database, damaged: Callable[[str], None], output: int
+    database: Database, damaged: Callable[[str], None], output: int, keyless_signer: str
 ) -> None:
     damaged(DAMAGE["no subtrees"])
     events_append(database, 5, log="access")
-    process = process_start(database, "sequencer", output)
+    process = process_start(database, "sequencer", output, SIGNER_URL=keyless_signer)
     try:
         with connect(database, "auditor", autocommit=True) as connection:
             waiting = "SELECT count(*) FROM ledger.queue WHERE log_id = %s"
@@ -284,6 +284,10 @@ class Impostor(BaseHTTPRequestHandler):
         b"other/lineage\n5\n" + b"A" * 43 + b"=\n\n\xe2\x80\x94 x AAAAAAAA\n",
     ]
     asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
 
     def do_POST(self) -> None:
         self.asked.append(self.path)
@@ -314,8 +318,8 @@ def test_a_sequencer_keeps_nothing_that_is_no_checkpoint_of_its_log(database: Da
         server.server_close()
 
 
-def test_a_sequencer_outlives_the_loss_of_its_connection(database: Database, output: int) -> None:
-    process = process_start(database, "sequencer", output)
+def test_a_sequencer_outlives_the_loss_of_its_connection(database: Database, output: int, keyless_signer: str) -> None:
+    process = process_start(database, "sequencer", output, SIGNER_URL=keyless_signer)
     try:
         with connect(database, "superuser", autocommit=True) as connection:
             assert wait_until(lambda: sessions(connection) == 1, seconds=60)

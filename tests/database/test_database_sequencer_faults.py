@@ -105,10 +105,10 @@ def sequencers(connection: psycopg.Connection) -> int:
 
 
 def test_postgresql_stopped_in_the_middle_loses_and_repeats_nothing(
-    cluster: EmbeddedServices, database: Database, tmp_path: Path
+    cluster: EmbeddedServices, database: Database, keyless_signer: str, tmp_path: Path
 ) -> None:
     with (tmp_path / "output").open("wb") as output:
-        process = process_start(database, "sequencer", output.fileno())
+        process = process_start(database, "sequencer", output.fileno(), SIGNER_URL=keyless_signer)
         try:
             committed = 0
             for _ in range(2):

@@ -11,7 +11,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from audit.enums import Log
 from audit.signing import log_signer
 from modelnotary.errors import ModelNotaryError
 
@@ -23,13 +22,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the log and the folder of the signer's memory."""
-        parser.add_argument("log", choices=Log.values)
+        parser.add_argument("log", help="a log's name: lineage, access, or that of a successor, as lineage-2")
         parser.add_argument("--memory", type=Path, required=True, help="folder with the signer's memory; it is updated")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Print the signed note."""
         try:
-            note = log_signer(log=Log(options["log"]), memory=options["memory"]).head_sign(now=timezone.now())
+            note = log_signer(log=options["log"], memory=options["memory"]).head_sign(now=timezone.now())
         except ModelNotaryError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(note.decode())

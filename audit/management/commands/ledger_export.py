@@ -12,7 +12,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from audit.enums import Log
 from audit.exporting import log_export
 from modelnotary.errors import ModelNotaryError
 
@@ -26,7 +25,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the log, the folder and the form of the output."""
-        parser.add_argument("log", choices=Log.values)
+        parser.add_argument("log", help="a log's name: lineage, access, or that of a successor, as lineage-2")
         parser.add_argument("folder", type=Path, help="where to; made when missing")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
