@@ -2,6 +2,7 @@
 
 import errno
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -9,13 +10,14 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views.defaults import page_not_found
 from psycopg.errors import DiskFull
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from audit.errors import NotSequencedError, PrunedError, UnknownEntryError
+from audit.errors import LogFrozenError, NotSequencedError, PrunedError, UnknownEntryError
 from governance import errors as governance
 from governance.policy.errors import PolicyError
 from modelnotary.errors import ModelNotaryError
@@ -36,6 +38,7 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (UnknownEntryError, HTTPStatus.NOT_FOUND),
     (ledger.TileError, HTTPStatus.NOT_FOUND),
     (NotSequencedError, HTTPStatus.CONFLICT),
+    (LogFrozenError, HTTPStatus.SERVICE_UNAVAILABLE),
     (governance.ConflictError, HTTPStatus.CONFLICT),
     (governance.GateDeniedError, HTTPStatus.CONFLICT),
     (governance.StaleEvidenceError, HTTPStatus.CONFLICT),
@@ -86,6 +89,27 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer for a request that is not understood before any view sees it, for instance for a foreign host name."""
     body = _problem(request, HTTPStatus.BAD_REQUEST, "bad-request", f"not understood: {type(exception).__name__}")
     return JsonResponse(body, status=HTTPStatus.BAD_REQUEST, content_type=PROBLEM_JSON)
+
+
+class FrozenLogMiddleware:
+    """Says in words, wherever it is met outside the API's own views, that a log takes no events."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 503: to people in the admin with a page, else with a problem document."""
+        if not isinstance(exception, LogFrozenError):
+            return None
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        if request.path.startswith("/admin/"):
+            return render(request, "governance/admin/frozen.html", {"words": str(exception)}, status=status)
+        body = _problem(request, status, exception.code, str(exception))
+        return JsonResponse(body, status=status, content_type=PROBLEM_JSON)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

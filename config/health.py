@@ -9,8 +9,10 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from audit.anchoring import anchor_lags, anchors_configured
-from audit.errors import AnchorAddressError
+from audit.enums import Log
+from audit.errors import AnchorAddressError, UnknownEntryError
 from audit.pulse import ledger_faults, log_pulses
+from audit.selectors import log_current
 from config.celery import app
 
 
@@ -22,13 +24,21 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 def readyz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 when the database, the ledger and the broker can be reached, else 503 with what cannot.
 
-    A ledger whose guards do not stand is no ledger to write to. That a sequencer, a signer or an anchor is behind is
-    told, and is no reason to stop work: nothing that comes after an event may hold events up.
+    A ledger whose guards do not stand is no ledger to write to, and to one with a frozen log nothing can be written
+    before an operator has opened its successor. That a sequencer, a signer or an anchor is behind is told, and
+    is no reason to stop work: nothing that comes after an event may hold events up.
     """
     checks = {"database": _database("default", "SELECT 1 FROM governance_user LIMIT 1"), "broker": _broker()}
-    checks["ledger"] = _ledger()
+    frozen = _frozen()
+    checks["ledger"] = "; ".join(frozen.values()) or _ledger()
     ready = all(value == "ok" for value in checks.values())
-    body = {"status": "ready" if ready else "not ready", **checks, "logs": _logs(), "anchor_lag": _anchor_lag()}
+    body = {
+        "status": "ready" if ready else "not ready",
+        **checks,
+        "frozen": list(frozen),
+        "logs": _logs(),
+        "anchor_lag": _anchor_lag(),
+    }
     return JsonResponse(body, status=200 if ready else 503)
 
 
@@ -42,6 +52,19 @@ def _ledger() -> str:
         return "; ".join(f"guard: {fault}" for fault in ledger_faults()) or "ok"
     except (OperationalError, ProgrammingError) as error:
         return str(error).splitlines()[0]
+
+
+def _frozen() -> dict[str, str]:
+    """Say of each class of log that takes no events why, and what to do."""
+    try:
+        newest = [log_current(log_class=log) for log in Log.values]
+        return {
+            log.log_class: f"log {log.name} is {log.state}: {log.state_reason}; see docs/restore.md"
+            for log in newest
+            if log.state != "active"
+        }
+    except (OperationalError, ProgrammingError, UnknownEntryError):
+        return {}
 
 
 def _logs() -> dict[str, dict[str, float]]:

@@ -130,9 +130,20 @@ class Stack:
                 last = str(error)
                 return False
             last = f"HTTP {answer.status_code} {answer.text[:500]}"
-            return answer.status_code == httpx.codes.OK
+            return answer.status_code == httpx.codes.OK or self._is_frozen(answer)
 
         if not wait_until(lambda: ready() or not self.is_up(), seconds=_READY_SECONDS):
             raise StartFailedError("web", log_file(self.home, "web"), f"{address} is not ready: {last}")
         if not self.is_up():
             raise StartFailedError(_SUPERVISOR, log_file(self.home, _SUPERVISOR), "it ended")
+
+    def _is_frozen(self, answer: httpx.Response) -> bool:
+        """Whether all that it waits for is an operator: what opens a frozen log's successor needs what runs here."""
+        try:
+            body = answer.json()
+        except ValueError:
+            return False
+        waits = bool(body.get("frozen")) and body.get("database") == body.get("broker") == "ok"
+        if waits:
+            self.say(f"NOT READY: {body.get('ledger')}")
+        return waits

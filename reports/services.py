@@ -3,17 +3,20 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
+from django.db.models import Q
 
 from audit.enums import LineageEvent, Log
 from audit.exporting import log_parts
 from audit.models import Checkpoint, Entry
-from audit.selectors import checkpoint_await
+from audit.selectors import checkpoint_await, checkpoints_latest
 from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import JobType
@@ -73,7 +76,8 @@ def _report(job: Job, progress: Progress, clock: Clock) -> Callable[[], str]:
         environment=job.parameters["environment"],
         as_of=as_of,
         lineage=checkpoint_await(log=Log.LINEAGE),
-        access=checkpoint_await(log=Log.ACCESS) if Entry.objects.filter(log=Log.ACCESS).exists() else None,
+        access=checkpoint_await(log=Log.ACCESS) if Entry.objects.filter(log_class=Log.ACCESS).exists() else None,
+        earlier=tuple(checkpoints_latest(log_class=Log.LINEAGE)[:-1]),
     )
     content = report_content(frame)
     progress(1, 3, "drawing the pages")
@@ -131,7 +135,7 @@ def bundle_write(*, path: Path, version: ModelVersion, checkpoint: Checkpoint, a
     files[MANIFEST_FILE] = manifest_sign(
         files,
         subject=BundleSubject("model_version", version.id, str(version), Digest.from_text(version.digest)),
-        logs=[TreeHead(checkpoint.origin, checkpoint.size, bytes(checkpoint.root))],
+        logs=[TreeHead(item.origin, item.size, bytes(item.root)) for item in _incarnations(checkpoint)],
         created_at=at,
         private_key=key_load(settings.KEYS_DIR / "decision.key"),
     )
@@ -144,8 +148,9 @@ def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tup
 
     Only what the checkpoint covers: a file that no entry names would look like a forgery.
     """
-    for name, data in log_parts(checkpoint=checkpoint):
-        yield f"{log_folder(checkpoint.origin)}/{name}", data
+    for signed in _incarnations(checkpoint):
+        for name, data in log_parts(checkpoint=signed):
+            yield f"{log_folder(signed.origin)}/{name}", data
     yield TRUST_FILE, (settings.NOTARY_HOME / TRUST_FILE).read_bytes()
     covered = _covered(checkpoint)
     for evidence in Evidence.objects.filter(model_version=version):
@@ -171,8 +176,15 @@ def _covered(checkpoint: Checkpoint) -> set[str]:
         LineageEvent.POLICY_PUBLISHED,
         LineageEvent.REPORT_ISSUED,
     )
-    entries = Entry.objects.filter(log=checkpoint.log, event_type__in=events, seq__lt=checkpoint.size)
+    within = [Q(log=item.log, seq__lt=item.size) for item in _incarnations(checkpoint)]
+    entries = Entry.objects.filter(reduce(or_, within), event_type__in=events)
     return set(entries.values_list("subject_id", flat=True))
+
+
+def _incarnations(checkpoint: Checkpoint) -> list[Checkpoint]:
+    """The checkpoint, and before it the last ones of the logs that its log follows."""
+    earlier = [item for item in checkpoints_latest(log_class=checkpoint.log_class) if item.log != checkpoint.log]
+    return [*earlier, checkpoint]
 
 
 def _document_issue(

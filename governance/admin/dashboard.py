@@ -10,7 +10,7 @@ from django.utils.timesince import timesince
 from audit.enums import AccessEvent, Log
 from audit.errors import UnknownEntryError
 from audit.models import Checkpoint
-from audit.selectors import checkpoint_latest
+from audit.selectors import checkpoint_latest, log_current
 from governance.admin.base import LIST, may_look, page_viewed
 from governance.admin.cells import Cell, anchor, badge, code, link, moment, record_address, stack
 from governance.admin.sections import Section, Table
@@ -123,6 +123,6 @@ def _signed() -> Section:
 
 def _newest(log: Log) -> Checkpoint | None:
     try:
-        return checkpoint_latest(log=log)
+        return checkpoint_latest(log=log_current(log_class=log).name)
     except UnknownEntryError:
         return None

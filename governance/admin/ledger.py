@@ -78,7 +78,7 @@ class LogFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> QuerySet[Entry]:  # noqa: ARG002
         """Keep the entries of one log."""
-        return queryset.filter(log=self.value()) if self.value() in Log.values else queryset
+        return queryset.filter(log_class=self.value()) if self.value() in Log.values else queryset
 
 
 class EventFilter(admin.SimpleListFilter):

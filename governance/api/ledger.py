@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.enums import AccessEvent
-from audit.selectors import checkpoint_latest, consistency_proof, entry_proof, tile_read
+from audit.selectors import checkpoint_latest, consistency_proof, entry_proof, log_list, tile_read
 from governance.api import serializers as s
 from governance.api.base import GovernedView, operation, parsed
 from governance.enums import Scope
@@ -59,6 +59,17 @@ class TileRenderer(JSONRenderer):
     """Lets a caller ask for bytes; what is wrong is told in JSON all the same."""
 
     media_type = "application/octet-stream"
+
+
+class LogsView(GovernedView):
+    """The logs of this installation."""
+
+    scopes: ClassVar = {"GET": Scope.AUDIT_READ}
+
+    @operation("log_list", "List the logs, which of them are active, and which they follow", gives={200: s.LogsOutput})
+    def get(self, request: Request) -> Response:  # noqa: ARG002
+        """Give all of them, oldest first."""
+        return Response(s.LogsOutput({"logs": log_list()}).data)
 
 
 class CheckpointView(GovernedView):

@@ -355,6 +355,19 @@ class EntryProofOutput(serializers.Serializer[Any]):
     proof = serializers.CharField(help_text="c2sp.org/tlog-proof text with the signed checkpoint.")
 
 
+class LogOutput(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="What its addresses carry.")
+    log_class = serializers.CharField(help_text="What it is for: lineage or access.")
+    origin = serializers.CharField()
+    state = serializers.CharField(help_text="active, frozen or sealed; of a class, one at most is active.")
+    state_reason = serializers.CharField(allow_null=True)
+    predecessor = serializers.CharField(allow_null=True, help_text="The log that it follows since a restore.")
+
+
+class LogsOutput(serializers.Serializer[Any]):
+    logs = LogOutput(many=True)
+
+
 class CheckpointOutput(serializers.Serializer[Any]):
     log = serializers.CharField()
     origin = serializers.CharField()

@@ -30,6 +30,7 @@ urlpatterns = [
     path("jobs/<name:job_id>", jobs.JobView.as_view()),
     path("access-records", ledger.AccessRecordsView.as_view()),
     path("audit-events/<name:event_id>/proof", ledger.EntryProofView.as_view()),
+    path("logs", ledger.LogsView.as_view()),
     path("logs/<name:log>/checkpoint", ledger.CheckpointView.as_view()),
     path("logs/<name:log>/<tile:tile>", ledger.TileView.as_view()),
     path("logs/<name:log>/consistency", ledger.ConsistencyView.as_view()),

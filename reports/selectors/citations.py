@@ -18,13 +18,16 @@ class Citations:
     """The entries that a report cites, all proven against the same signed checkpoints.
 
     Args:
-        lineage: Checkpoint of the lineage log; every cited entry lies within it.
+        lineage: Checkpoint of the lineage log.
         access: Checkpoint of the access log, if the report counts accesses.
+        earlier: The last checkpoints of the logs that the lineage log follows. Every cited entry lies within the
+            checkpoint of its log.
     """
 
     lineage: SignedCheckpoint
     access: SignedCheckpoint | None = None
-    _entries: dict[int, Entry] = field(default_factory=dict)
+    earlier: tuple[SignedCheckpoint, ...] = ()
+    _entries: dict[tuple[str, int], Entry] = field(default_factory=dict)
 
     def cite(self, event: LineageEvent, identity: str, digest: str | None) -> Citation:
         """Name the entry that recorded a fact.
@@ -37,27 +40,36 @@ class Citations:
         Raises:
             ContentError: The ledger holds no such entry, or no longer, or the checkpoint does not cover it.
         """
-        entry = Entry.objects.filter(log=Log.LINEAGE, event_type=event, subject_id=identity).order_by("body_id").first()
-        if entry is None or entry.seq is None or entry.seq >= self.lineage.size:
+        found = Entry.objects.filter(log_class=Log.LINEAGE, event_type=event, subject_id=identity)
+        entry = found.order_by("body_id").first()
+        signed = self._checkpoints.get(entry.log) if entry else None
+        if entry is None or entry.seq is None or signed is None or entry.seq >= signed.size:
             gone = "".join(f"; {pruning.words}" for pruning in prunings_of_class(log_class=Log.LINEAGE))
             raise ContentError(
                 f"the ledger holds no entry {event.value} of {identity} within size {self.lineage.size}{gone}"
             )
-        self._entries[entry.seq] = entry
-        return Citation(self.lineage.origin, entry.seq, entry.subject_kind, identity, digest)
+        self._entries[entry.log, entry.seq] = entry
+        return Citation(signed.origin, entry.seq, entry.subject_kind, identity, digest)
 
     def ledger(self) -> Ledger:
         """Prove every entry cited so far."""
-        checkpoints = [_checkpoint(item) for item in (self.lineage, self.access) if item]
-        proofs = [self._proof(self._entries[index]) for index in sorted(self._entries)]
+        cited = {log for log, _ in self._entries}
+        earlier = [item for item in self.earlier if item.log in cited]
+        checkpoints = [_checkpoint(item) for item in (*earlier, self.lineage, self.access) if item]
+        proofs = [self._proof(self._entries[place]) for place in sorted(self._entries)]
         return Ledger(tuple(checkpoints), tuple(proofs))
 
+    @property
+    def _checkpoints(self) -> dict[str, SignedCheckpoint]:
+        return {item.log: item for item in (*self.earlier, self.lineage)}
+
     def _proof(self, entry: Entry) -> EntryProof:
-        proven = entry_prove(entry=entry, checkpoint=self.lineage)
+        signed = self._checkpoints[entry.log]
+        proven = entry_prove(entry=entry, checkpoint=signed)
         return EntryProof(
             origin=proven.origin,
             index=proven.index,
-            size=self.lineage.size,
+            size=signed.size,
             type=entry.event_type,
             at=format_time(entry.at),
             proof=proven.proof,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.models import Checkpoint as SignedCheckpoint
@@ -49,11 +49,12 @@ class ReportFrame:
     as_of: datetime
     lineage: SignedCheckpoint
     access: SignedCheckpoint | None
+    earlier: tuple[SignedCheckpoint, ...] = ()
 
 
 def report_content(frame: ReportFrame) -> facts.ReportContent:
     """Gather a report's content. The same frame over the same records gives the same content."""
-    citations = Citations(frame.lineage, frame.access)
+    citations = Citations(frame.lineage, frame.access, frame.earlier)
     explanation = evidence_latest(frame.version, EvidenceType.EXPLANATION)
     bias = evidence_latest(frame.version, EvidenceType.BIAS)
     decisions = _decisions(frame, citations)
@@ -263,12 +264,13 @@ def _access(frame: ReportFrame) -> facts.AccessSummary | None:
     """Count the accesses that other systems reported for this model, by purpose of use."""
     if frame.access is None:
         return None
+    # What earlier access logs hold is closed; of the present one, as much as the checkpoint covers is counted.
     entries = Entry.objects.filter(
-        log=Log.ACCESS,
+        ~Q(log=frame.access.log) | Q(seq__lt=frame.access.size),
+        log_class=Log.ACCESS,
         event_type__in=(AccessEvent.PREDICTION_READ, AccessEvent.PHI_READ),
         subject_digest=frame.version.digest,
-        seq__lt=frame.access.size,
-    ).order_by("seq")
+    ).order_by("body_id")
     read = [json.loads(bytes(entry.bytes)) for entry in entries.iterator()]
     if not read:
         return None

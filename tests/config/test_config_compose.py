@@ -51,20 +51,40 @@ def mounts(service: str) -> dict[str, str]:
 
 
 def test_it_runs_the_five_processes_their_stores_and_the_preparation() -> None:
-    assert set(SERVICES) == {*PROCESSES, "postgres", "valkey", "prepare"}
-    assert set(SERVICES) - {name for name in SERVICES if "healthcheck" in SERVICES[name]} == {"prepare", "sequencer"}
+    started = {name for name in SERVICES if "profiles" not in SERVICES[name]}
+    assert started == {*PROCESSES, "postgres", "valkey", "prepare"}
+    assert started - {name for name in SERVICES if "healthcheck" in SERVICES[name]} == {"prepare", "sequencer"}
+
+
+def test_an_operator_starts_the_ceremony_after_a_restore_and_nobody_else_does() -> None:
+    assert set(SERVICES) - {name for name in SERVICES if "profiles" not in SERVICES[name]} == {"log-open"}
+    ceremony = SERVICES["log-open"]
+    assert ceremony["restart"] == "no"
+    assert ceremony["environment"]["DJANGO_DATABASE_ROLE"] == "migrator"
+    assert set(mounts("log-open")) == {"home", "keys"}
+    assert not any(volume.endswith(":ro") for volume in ceremony["volumes"])
 
 
 def test_only_web_can_be_reached_and_only_from_this_machine() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert list(published) == ["web"]
     assert all(port.startswith("127.0.0.1:") for port in published["web"])
-    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {"web", "worker"}
+    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {
+        *("web", "worker", "sequencer", "log-open")
+    }
     assert [name for name, network in COMPOSE["networks"].items() if not network.get("internal")] == ["outside"]
 
 
-def test_only_the_sequencer_meets_the_signer() -> None:
-    assert {name for name in SERVICES if "signing" in SERVICES[name]["networks"]} == {"sequencer", "signer"}
+def test_only_the_sequencer_and_the_ceremony_after_a_restore_meet_the_signer() -> None:
+    meet = {name for name in SERVICES if "signing" in SERVICES[name]["networks"]}
+    assert meet == {"sequencer", "log-open", "signer"}
+
+
+def test_who_asks_the_anchors_has_their_addresses_and_the_trust_file() -> None:
+    asking = {name for name in SERVICES if "ANCHORS" in SERVICES[name].get("environment", {})}
+    assert asking >= {"web", "worker", "sequencer", "log-open"}
+    assert {name for name in asking if "home" not in mounts(name)} == {"beat"}
+    assert SERVICES["sequencer"]["volumes"] == ["home:/var/lib/modelnotary:ro"]
 
 
 def test_no_value_has_a_default_but_the_port_and_where_checkpoints_are_published() -> None:
@@ -100,8 +120,9 @@ def test_a_process_gets_its_own_database_roles_and_its_own_keys(name: str) -> No
 
 
 def test_all_keys_together_and_the_first_password_are_seen_by_the_preparation_only() -> None:
+    started = [name for name in SERVICES if "profiles" not in SERVICES[name]]
     for volume in ("keys", "first-password"):
-        assert [name for name in SERVICES if volume in mounts(name)] == ["prepare"]
+        assert [name for name in started if volume in mounts(name)] == ["prepare"]
 
 
 def test_every_secret_is_made_random_and_kept(secrets: Path) -> None:
@@ -115,7 +136,7 @@ def test_every_secret_is_made_random_and_kept(secrets: Path) -> None:
     assert {name: (secrets / name).read_text() for name in made} == made
 
 
-@pytest.mark.parametrize("name", [*PROCESSES, "prepare"])
+@pytest.mark.parametrize("name", [*PROCESSES, "prepare", "log-open"])
 def test_the_settings_load_with_what_a_process_is_given(name: str, secrets: Path) -> None:
     given = {
         variable: re.sub(r"^\$\{(\w+):\?.*\}$", lambda match: OPERATOR[match[1]], value).replace(
@@ -135,9 +156,10 @@ def test_the_settings_load_with_what_a_process_is_given(name: str, secrets: Path
         text=True,
         check=False,
     )
-    expected = ROLES.get(name, set().union(*ROLES.values(), {"MIGRATION_DATABASE_URL", "ARCHIVER_DATABASE_URL"}))
+    expected = {"log-open": {"AUDITOR_DATABASE_URL", "MIGRATION_DATABASE_URL"}} | ROLES
+    every = set().union(*ROLES.values(), {"MIGRATION_DATABASE_URL", "ARCHIVER_DATABASE_URL"})
     assert done.stdout, done.stderr
-    assert json.loads(done.stdout) == sorted(expected)
+    assert json.loads(done.stdout) == sorted(expected.get(name, every))
 
 
 def test_the_database_is_prepared_for_the_migrating_role(cluster: EmbeddedServices, tmp_path: Path) -> None:

@@ -260,6 +260,21 @@ def test_run_after_kill_9_of_everything_starts_all_anew_and_leaves_nothing(own_s
     assert left_running(own_stack) == []
 
 
+def test_with_a_frozen_log_everything_starts_for_the_operator_who_opens_its_successor(own_stack: Stack) -> None:
+    """Comes last: nothing thaws a log."""
+    own_stack.up()
+    with psycopg.connect(own_stack.services.superuser_url()) as connection:
+        connection.execute(
+            "SELECT ledger.log_freeze(origin, 'it came back older') FROM ledger.log WHERE class = 'access'"
+        )
+    own_stack.down()
+    said: list[str] = []
+    environment = Stack(own_stack.home, say=said.append).up()
+    assert [line for line in said if line.startswith("NOT READY: log access is frozen: it came back older")]
+    answer = readyz(environment)
+    assert (answer.status_code, answer.json()["frozen"]) == (503, ["access"])
+
+
 def test_a_start_that_fails_says_why_and_stops_what_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "no_such_settings")
     stack = Stack(tmp_path / "var", say=lambda _line: None)

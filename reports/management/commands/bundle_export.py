@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from audit.enums import Log
-from audit.selectors import checkpoint_latest
+from audit.selectors import checkpoint_latest, log_current
 from governance.selectors import model_version_get
 from modelnotary.errors import ModelNotaryError
 from modelnotary.ledger.digest import Digest
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         """Write it and say what it covers."""
         try:
             version = model_version_get(digest=Digest.from_text(options["digest"]))
-            checkpoint = checkpoint_latest(log=Log.LINEAGE)
+            checkpoint = checkpoint_latest(log=log_current(log_class=Log.LINEAGE).name)
             bundle_write(path=options["path"], version=version, checkpoint=checkpoint, at=timezone.now())
         except (ModelNotaryError, OSError) as error:
             raise CommandError(str(error)) from error
