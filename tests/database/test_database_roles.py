@@ -20,6 +20,8 @@ from ledger_driver import (
 )
 from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
+from audit.guards import guard_faults
+
 VIEWS = ("entry_view", "checkpoint_view", "anchor_view", "log_view")
 DERIVED = ("projection", "projected")
 RETENTION = ("retention", "pruning")
@@ -40,6 +42,18 @@ TAKEOVERS = (
     "UPDATE ledger.retention SET keep_days = 1",
     "DELETE FROM ledger.retention",
     "TRUNCATE ledger.retention",
+    *(
+        f"INSERT INTO ledger.{table} (log_id) VALUES (1) ON CONFLICT DO NOTHING"  # noqa: S608
+        for table in ("log", "body", "queue", "head", "anchor")
+    ),
+    "INSERT INTO ledger.log (log_id) VALUES (1) ON CONFLICT (log_id) DO UPDATE SET origin = 'x'",
+    "INSERT INTO ledger.node VALUES (1, 8, 0, '') ON CONFLICT (log_id, level, idx) DO UPDATE SET hash = sha256('x')",
+    "MERGE INTO ledger.log l USING (SELECT 1 AS id) s ON s.id = l.log_id WHEN MATCHED THEN DELETE",
+    "MERGE INTO ledger.entry e USING (SELECT 1) s ON e.seq = 0 WHEN MATCHED THEN UPDATE SET leaf = sha256('x')",
+    "MERGE INTO ledger.body b USING (SELECT 1) s ON b.id = 1 WHEN MATCHED THEN DELETE",
+    "ALTER TABLE ledger.body_1 DETACH PARTITION ledger.body_1_0",
+    "ALTER TABLE ledger.entry_1_0 DISABLE TRIGGER ALL",
+    "DROP TABLE ledger.body_1_0",
     "ALTER TABLE ledger.body DISABLE TRIGGER append_only",
     "ALTER TABLE ledger.body OWNER TO CURRENT_USER",
     "DROP TABLE ledger.entry",
@@ -241,6 +255,43 @@ def test_an_owner_who_switches_the_guard_off_can_edit_but_every_check_of_the_byt
         ).fetchall()
         connection.rollback()
     assert wrong == [(7,)]
+
+
+def test_an_owner_who_takes_a_partition_out_is_found_by_the_guards(database: Database) -> None:
+    with connect(database, "migrator") as connection:
+        assert guard_faults(connection) == []
+        connection.execute("SET ROLE mn_owner")
+        connection.execute("ALTER TABLE ledger.body_1 DETACH PARTITION ledger.body_1_0")
+        connection.execute("RESET ROLE")
+        assert any("body_1_0" in fault for fault in guard_faults(connection))
+        connection.rollback()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET log_id = log_id", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("body", "(id, log_id, event_id, bytes) VALUES (8999999, 1, 'evt', '{}')"),
+        ("entry", "(seq, log_id, body_id, leaf, chain) VALUES (8999999, 1, 1, sha256('x'), sha256('x'))"),
+    ],
+)
+def test_a_partition_of_the_future_is_born_with_every_guard(
+    database: Database, table: str, row: str, statement: str
+) -> None:
+    with connect(database, "superuser") as connection:
+        before = partitions(connection, table)
+        assert one(connection, "SELECT ledger.partitions_ahead(9000000)") > 0
+        newest = min(partitions(connection, table) - before, key=lambda name: int(name.rpartition("_")[2]))
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(f"INSERT INTO ledger.{newest} {row}".encode())
+        with pytest.raises(RestrictViolation):
+            connection.execute(statement.format(f"ledger.{newest}").encode())
+        connection.rollback()
+
+
+def partitions(connection: psycopg.Connection, table: str) -> set[str]:
+    rows = connection.execute("SELECT relid::text FROM pg_partition_tree(%s) WHERE isleaf", (f"ledger.{table}_1",))
+    return {row[0].removeprefix("ledger.") for row in rows}
 
 
 def test_a_log_goes_from_active_over_frozen_to_sealed_and_never_back(database: Database) -> None:
