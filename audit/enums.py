@@ -59,6 +59,7 @@ class LineageEvent(TextChoices):
     RETENTION_SCHEDULED = "retention.scheduled"
     ARCHIVE_SEALED = "archive.sealed"
     LOG_PRUNED = "log.pruned"
+    LEDGER_CHAIN_HEAD = "ledger.chain_head"
 
 
 class AccessEvent(TextChoices):
@@ -71,6 +72,7 @@ class AccessEvent(TextChoices):
     PREDICTION_READ = "prediction.read"
     PHI_READ = "phi.read"
     KEY_ROTATED = "key.rotated"
+    LEDGER_CHAIN_HEAD = "ledger.chain_head"
 
 
 class Refusal(TextChoices):

@@ -6,7 +6,8 @@ The procedure, for each log, in one snapshot of the database:
 2. pruning: of all that was archived and dropped entries tell, proved in trees whose checkpoints are stored; the roots
    over it are stored, and lead to every later root.
 3. bodies: every entry has its body, and the body's bytes give the stored leaf hash.
-4. chain: the chain rebuilt from the bytes is the stored one, link by link.
+4. chain: the chain rebuilt from the bytes is the stored one, link by link, and the one that entries
+   `ledger.chain_head` tell.
 5. nodes: the stored subtree roots are exactly those that the bytes give.
 6. head: its size, root, chain link and frontier are what the bytes give.
 7. checkpoints: every stored checkpoint's root is that of the tree of its size.
@@ -36,6 +37,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from audit.anchor_places import places_check
+from audit.chain_heads import chain_heads_compare
 from audit.errors import UnknownEntryError
 from audit.guards import guard_faults
 from audit.incarnations import successors_check
@@ -49,6 +51,7 @@ from modelnotary.ledger.log_keys import LogKeys
 from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.tiles import TILE_WIDTH
 from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree
+from modelnotary.verify.chain_heads import ChainHeads, heads_check
 from modelnotary.verify.result import Check, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust
 
@@ -167,7 +170,7 @@ class _LogVerification:
         self._found: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self._agreed = self._begins = self._compared = 0
         self._sealed = False
-        self._tree, self._chain = Frontier(), Chain(log.origin)
+        self._tree, self._chain, self._heads = Frontier(), Chain(log.origin), ChainHeads(log.origin)
 
     def run(self) -> list[Check]:
         head = self.connection.execute(_HEAD, (self.log.log_id,)).fetchone()
@@ -176,6 +179,7 @@ class _LogVerification:
         self._nodes = {(level, index): value for level, index, value in self._rows(_NODES)}
         self._roots = self._checkpoints_read()
         self._walk(self._skip(), size)
+        self._chain_told()
         if (self._tree.size, self._tree.root(), self._chain.head, self._tree.hashes) != (size, root, link, frontier):
             self._bad("head", f"the stored head of size {size} is not that of the {self._tree.size} entries")
         self._leftovers()
@@ -252,8 +256,14 @@ class _LogVerification:
                     )
         self._same("bodies", start, leaves, stored, "the bytes of entry {} do not give its leaf hash")
         links = self._chain.extend(leaves)
+        self._heads.follow(start, links)
         self._same("chain", start, links, [row[2] for row in rows], "the chain link of entry {} is not what it must be")
         self._grow(start, leaves)
+
+    def _chain_told(self) -> None:
+        chain_heads_compare(self.connection, self.log, self._heads)
+        if self._heads.fault is not None:
+            self._bad("chain", *self._heads.fault)
 
     def _same(self, step: str, start: int, computed: list[bytes], stored: list[bytes], message: str) -> None:
         if computed != stored:
@@ -323,6 +333,8 @@ class _LogVerification:
         if step in self._found:
             fault, span = self._found[step]
             return failed(name, fault, span=span)
+        if step == "chain":
+            return heads_check(name, self._heads, detail)
         if step == "signatures" and self._verifier is None:
             return missing(name, f"no trusted key for {self.log.origin}; name a trust file")
         # Of a sealed log nothing more is signed; what was not is repeated in its successor.

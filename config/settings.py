@@ -230,6 +230,7 @@ CELERY_BEAT_SCHEDULE = {
     "rescue stalled jobs": {"task": "governance.tasks.jobs_rescue", "schedule": 5.0},
     # One that waited for a whole beat has been overtaken by the next.
     "publish checkpoints": {"task": "audit.tasks.anchors_publish", "schedule": 60.0, "options": {"expires": 60}},
+    "tell the chain": {"task": "audit.tasks.chain_heads_tell", "schedule": 60.0, "options": {"expires": 60}},
 }
 ANCHOR_LAG_SECONDS = env_int("ANCHOR_LAG_SECONDS", default=3600)
 JOB_HEARTBEAT_SECONDS = 2.0

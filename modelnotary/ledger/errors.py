@@ -81,6 +81,12 @@ class IncarnationError(LedgerError):
     code = "incarnation-malformed"
 
 
+class ChainHeadError(LedgerError):
+    """An entry that tells the hash chain is malformed."""
+
+    code = "chain-head-malformed"
+
+
 class DisclosureError(LedgerError):
     """A file that opens commitments of entries is malformed."""
 

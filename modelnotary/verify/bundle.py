@@ -10,7 +10,8 @@ The procedure of `bundle_examine`, numbered as in the code:
 5.  For each log, open the checkpoint: signed by the log's own key, by as many witnesses as the auditor's policy
     asks for, and the one the manifest states.
 6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare every
-    hash with the tiles of hashes, the root with the checkpoint and the chain head with the one stated.
+    hash with the tiles of hashes, the root with the checkpoint, the chain head with the one stated, and the
+    chain with what entries `ledger.chain_head` tell of it.
     A log that follows a restored one must say so in entry 0, and what it says of its predecessor must be what
     the predecessor itself, the checkpoint signed last for it, and step 7 bear out. Of entries that are gone the
     roots are there, and an entry is proved that tells of it.

@@ -10,6 +10,7 @@ from modelnotary.ledger.tiles import TILE_WIDTH, tiles_of_level
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import chain_file, log_folder
+from modelnotary.verify.chain_heads import heads_check
 from modelnotary.verify.errors import BundleError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
@@ -141,6 +142,7 @@ class LogExamination:
         return self._kept.checkpoint.size if compared.outcome is Outcome.PASS else 0
 
     def _chain(self, replay: Replay) -> Check:
+        name = f"{self._name} chain"
         if self._files.read(f"{self._folder}/chain") != chain_file(replay.chain_head):
-            return failed(f"{self._name} chain", "the entries do not lead to the chain head that is stated")
-        return passed(f"{self._name} chain", "the entries lead to the stated chain head")
+            return failed(name, "the entries do not lead to the chain head that is stated")
+        return heads_check(name, replay.chain_heads, "the entries lead to the stated chain head")

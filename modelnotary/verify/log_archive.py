@@ -12,6 +12,7 @@ The procedure of `archive_examine`, numbered as in the code:
 6. Hash every entry again, compare with the tiles of hashes, and read it as an event of that log.
 7. Rebuild the tree: with the subtrees stated before and after them, the entries lead to the signed root.
 8. Follow the chain from the value stated at the start to the one stated at the end; that of a log begins with zeros.
+   What entries `ledger.chain_head` tell of it on the way must be so.
 9. Compare with a checkpoint kept earlier, if there is one and the archive reaches to its last entry.
 """
 
@@ -32,6 +33,7 @@ from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.processors import processors
 from modelnotary.verify.archive import Files, FileSlice, files_open
 from modelnotary.verify.bundle import NO_TRUST, BundleFindings
+from modelnotary.verify.chain_heads import ChainHeads, heads_check
 from modelnotary.verify.errors import BundleError, TrustError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_archive_format import ARCHIVE_CHECKPOINT, ARCHIVE_MANIFEST, ArchiveManifest
@@ -220,6 +222,7 @@ class _Stretch:
         self._kept_size = kept_size
         self._frontier = Frontier(manifest.start, manifest.before)
         self._chain = Chain(manifest.origin, manifest.start, manifest.chain_start)
+        self._heads = ChainHeads(manifest.origin)
         self.kept_root: bytes | None = None
         self.roots: list[bytes] = []
         self.bad: BadRange | None = None
@@ -236,7 +239,9 @@ class _Stretch:
             before = Frontier(self.size, self._frontier.hashes)
             before.extend(leaves[: wanted - self.size])
             self.kept_root = before.root()
-        self._chain.extend(leaves)
+        self._heads.follow(self._chain.size, self._chain.extend(leaves))
+        for index, head in reading.chain_heads:
+            self._heads.compare(index, head)
         self._frontier.extend(reading.roots, level=STORED_LEVELS)
         self.roots += reading.roots
         self.bad = self.bad or reading.bad
@@ -258,7 +263,9 @@ class _Stretch:
             return failed("chain", "the chain of a log begins with zeros")
         if self._chain.head != self._manifest.chain_end:
             return failed("chain", "the entries do not lead from the stated start of the chain to its stated end")
-        return passed("chain", "the entries lead from the stated start of the chain to its stated end")
+        return heads_check(
+            "chain", self._heads, "the entries lead from the stated start of the chain to its stated end"
+        )
 
 
 def _names_checks(files: Files, manifest: ArchiveManifest) -> list[Check]:

@@ -18,6 +18,7 @@ from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree
 from modelnotary.processors import processors
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import log_folder
+from modelnotary.verify.chain_heads import ChainHeads
 from modelnotary.verify.errors import VerifyError
 from modelnotary.verify.log_stretch import BadRange, Interest, Naming, StretchReading, TileSource, stretch_read
 from modelnotary.verify.parallel import ordered_map
@@ -52,11 +53,13 @@ class Replay:
     """What a log turned out to be: its root, its chain head, its root when it was smaller, what it names.
 
     ``kept_root`` is the root at the size that was asked for, if the log ever had it. ``namings`` are the entries of
-    interest, by event type. ``frontier`` are the roots of the perfect subtrees that make up the tree.
+    interest, by event type. ``chain_heads`` is what entries tell of the chain, compared with it. ``frontier`` are the
+    roots of the perfect subtrees that make up the tree.
     """
 
     root: bytes = EMPTY_ROOT
     chain_head: bytes = b""
+    chain_heads: ChainHeads = field(default_factory=ChainHeads)
     kept_root: bytes | None = None
     namings: dict[str, list[Naming]] = field(default_factory=dict)
     frontier: Sequence[bytes] = ()
@@ -149,7 +152,9 @@ class _Reader:
     """Puts the stretches of a log together, in order."""
 
     def __init__(self, files: Files, checkpoint: Checkpoint, kept_size: int | None) -> None:
-        self._replay = Replay(kept_root=EMPTY_ROOT if kept_size == 0 else None)
+        self._replay = Replay(
+            kept_root=EMPTY_ROOT if kept_size == 0 else None, chain_heads=ChainHeads(checkpoint.origin)
+        )
         self._frontier = Frontier()
         self._origin = checkpoint.origin
         self._chain = Chain(self._origin)
@@ -173,7 +178,10 @@ class _Reader:
     def take(self, reading: StretchReading) -> None:
         leaves = [reading.leaves[start : start + HASH_BYTES] for start in range(0, len(reading.leaves), HASH_BYTES)]
         self._root_then(leaves)
-        self._chain.extend(leaves)
+        heads, start = self._replay.chain_heads, self._chain.size
+        heads.follow(start, self._chain.extend(leaves))
+        for index, head in reading.chain_heads:
+            heads.compare(index, head)
         for root in reading.roots:
             self._tile_add(root)
         self._frontier.extend(leaves[len(reading.roots) * TILE_WIDTH :])

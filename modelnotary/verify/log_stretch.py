@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelnotary.ledger.chain_head import CHAIN_HEAD_EVENT, ChainHead
 from modelnotary.ledger.digest import HASH_BYTES, Digest
-from modelnotary.ledger.errors import EventError, TileError
+from modelnotary.ledger.errors import ChainHeadError, EventError, TileError
 from modelnotary.ledger.event import Event
 from modelnotary.ledger.incarnation import LOG_INCARNATION
 from modelnotary.ledger.merkle import leaf_hash, leaf_hashes
@@ -75,12 +76,14 @@ class BadRange:
 class StretchReading:
     """What a stretch turned out to be: all leaf hashes in a row, the roots of its full tiles, what it names.
 
-    Where something is ``bad``, the rest is only what came before.
+    ``chain_heads`` are the entries that tell the hash chain, each with its index. Where something is ``bad``, the rest
+    is only what came before.
     """
 
     leaves: bytes = b""
     roots: list[bytes] = field(default_factory=list)
     namings: list[Naming] = field(default_factory=list)
+    chain_heads: list[tuple[int, ChainHead]] = field(default_factory=list)
     bad: BadRange | None = None
 
 
@@ -104,7 +107,7 @@ def stretch_read(sources: Sequence[TileSource], interest: Interest | None) -> St
             break
         entries, hashes = leaves
         if interest is not None:
-            reading.bad = _events_read(reading.namings, source.tile.index * TILE_WIDTH, entries, interest)
+            reading.bad = _events_read(reading, source.tile.index * TILE_WIDTH, entries, interest)
             if reading.bad is not None:
                 break
         rows += hashes
@@ -139,17 +142,19 @@ def _first_bad(tile: Tile, entries: list[bytes], recorded: bytes | None, damage:
     return BadRange(index, start + tile.width, damage)
 
 
-def _events_read(namings: list[Naming], start: int, entries: list[bytes], interest: Interest) -> BadRange | None:
+def _events_read(reading: StretchReading, start: int, entries: list[bytes], interest: Interest) -> BadRange | None:
     for index, entry in enumerate(entries, start):
         try:
             event = Event.from_bytes(entry)
-        except EventError as error:
+            if event.type == CHAIN_HEAD_EVENT:
+                reading.chain_heads.append((index, ChainHead.from_event(event)))
+        except (EventError, ChainHeadError) as error:
             return BadRange(index, index + 1, f"entry {index} is not an event: {error}")
         if event.log != interest.log:
             reason = f"entry {index} belongs to the log {event.log}, not to {interest.log}"
             return BadRange(index, index + 1, reason)
         if interest.wants(event):
-            namings.append(_naming(index, event))
+            reading.namings.append(_naming(index, event))
     return None
 
 

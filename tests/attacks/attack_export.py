@@ -6,18 +6,18 @@ holds every key. That takes a newer checkpoint, or a witness.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sample_bundle as sample
 from attack_catalogue import Attack, Finding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from export_victim import LOG, Edit, Export, clean
 from sample_bundle import FORGER, KEYS, LINEAGE, NOW, Sample
 
 from modelnotary.attest.decision import decision_sign
 from modelnotary.attest.dsse import Envelope, envelope_sign
+from modelnotary.ledger.chain_head import CHAIN_HEAD_EVENT, CHAIN_HEAD_EVERY
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -26,69 +26,19 @@ from modelnotary.ledger.tiles import TILE_WIDTH, bundle_encode
 from modelnotary.ledger.tree import tree_root
 from modelnotary.verify.archive import archive_write
 from modelnotary.verify.bundle import verify_bundle
-from modelnotary.verify.bundle_format import MANIFEST_FILE, MANIFEST_PAYLOAD_TYPE, log_files, reports_file
+from modelnotary.verify.bundle_format import MANIFEST_FILE, MANIFEST_PAYLOAD_TYPE, reports_file
 from modelnotary.verify.kept import KeptCheckpoint
+from modelnotary.verify.receipts import RECEIPTS_FILE, Receipt, receipts_write
 from modelnotary.verify.result import Outcome
 
 HAND = "can write the files"
 DECISION_KEY = "holds the decision key"
+APPLICATION = "has the application's password"
 ALL_KEYS = "holds every key of the operator"
 IMPOSTOR = "signs everything with keys of his own"
-LOG = "logs/lineage"
 EVIDENCE = f"evidence/{sample.EVIDENCE_ID}.json"
 DECISION = f"decisions/{sample.DECISION_ID}.dsse.json"
 POLICY = f"policies/pol_{1:032x}-v1.yaml"
-
-type Edit = Callable[[list[bytes]], list[bytes]]
-
-
-@dataclass
-class Export:
-    """A bundle that is being attacked, and what its auditor has of before.
-
-    ``at`` is an entry in the middle, well before the kept checkpoint.
-    """
-
-    sample: Sample
-    files: dict[str, bytes]
-    kept: bytes
-    kept_size: int
-    archive_edit: Callable[[bytes], bytes] = field(default=lambda data: data)
-
-    @property
-    def size(self) -> int:
-        return 6 + self.sample.fill
-
-    @property
-    def at(self) -> int:
-        return self.size // 3
-
-    def entries(self) -> list[bytes]:
-        return list(clean(self.size)[0])
-
-    def flip(self, name: str, position: int) -> None:
-        data = self.files[name]
-        self.files[name] = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
-
-    def forge(self, edit: Edit, *kinds: str) -> None:
-        """Put other entries in; of what follows from them, recompute only these kinds of files."""
-        forged = log_files(LINEAGE, edit(self.entries()), self.files[f"{LOG}/checkpoint"])
-        prefixes = tuple(f"{LOG}/{kind}" for kind in kinds)
-        for name in [name for name in self.files if name.startswith(prefixes)]:
-            del self.files[name]
-        self.files |= {name: data for name, data in forged.items() if name.startswith(prefixes)}
-
-    def resign(self, private_key: Ed25519PrivateKey, files: dict[str, bytes]) -> None:
-        """Put other files in and sign a manifest that lists them."""
-        forged = replace(self.sample, edit_files=lambda genuine: genuine | files, manifest_key=private_key)
-        self.files = forged.files()
-
-
-@cache
-def clean(size: int) -> tuple[list[bytes], dict[str, bytes]]:
-    """The entries and the files of a clean bundle."""
-    genuine = Sample(fill=size - 6)
-    return genuine.entries(), genuine.files()
 
 
 class ExportSurface:
@@ -310,6 +260,23 @@ def reports_replaced(export: Export) -> Finding:
     return Finding("reports")
 
 
+def receipt_redirected(export: Export) -> Finding:
+    """A receipt of a place that never saw this log: what was carried there is another history."""
+    other = checkpoint_sign(Checkpoint(LINEAGE, export.kept_size, bytes(32)), FORGER.signer(LINEAGE))
+    receipts = receipts_write([Receipt("file", "file:///srv/mine", other, b"checkpoint", ())])
+    export.resign(KEYS.decision, {f"{LOG}/{RECEIPTS_FILE}": receipts})
+    return Finding("lineage anchors")
+
+
+def chain_told_falsely(export: Export) -> Finding:
+    """An entry of the application, which is all that tells the chain: the log's key signs whatever is in the log."""
+    last = export.size - 1
+    data = {"size": CHAIN_HEAD_EVERY, "chain": bytes(32).hex()}
+    told = sample.event(last, CHAIN_HEAD_EVENT, Subject("log", LINEAGE), data, at=NOW)
+    export.files = replace(export.sample, edit_entries=lambda entries: [*entries[:-1], told]).files()
+    return Finding("lineage chain", (last, last + 1))
+
+
 def with_all_keys(edit: Edit, fill: int = 0) -> Callable[[Export], Finding]:
     def act(export: Export) -> Finding:
         forged = replace(export.sample, fill=export.sample.fill + fill, edit_entries=edit)
@@ -389,6 +356,8 @@ ATTACKS: tuple[Attack[Export], ...] = (
     Attack("an approval replaced by a denial", DECISION_KEY, denial_for_approval),
     Attack("a policy replaced, the manifest signed anew", DECISION_KEY, policy_replaced),
     Attack("a report's digest replaced, the manifest signed anew", DECISION_KEY, reports_replaced),
+    Attack("an anchor's receipt redirected, the manifest signed anew", DECISION_KEY, receipt_redirected),
+    Attack("an entry that tells another chain", APPLICATION, chain_told_falsely),
     Attack("history rewritten and signed anew", ALL_KEYS, history_rewritten),
     Attack("an entry dropped from history, all signed anew", ALL_KEYS, entry_dropped_from_history),
     Attack("another history of the size the auditor saw", ALL_KEYS, split_view),

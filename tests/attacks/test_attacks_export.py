@@ -3,7 +3,8 @@
 import attack_catalogue
 import pytest
 from attack_catalogue import Attack
-from attack_export import ATTACKS, Export, ExportSurface
+from attack_export import ATTACKS, ExportSurface
+from export_victim import Export
 
 SURFACE = ExportSurface(1_500)
 

@@ -23,11 +23,12 @@ from ledger_driver import connect, event_append, events_append, events_append_ma
 from audit.anchor_places import places_data
 from audit.errors import AuditError
 from audit.keys import KeyRing
-from audit.sequencing import checkpoint_store
+from audit.sequencing import batch_sequence, checkpoint_store
 from audit.signer_memory import SignerMemory
 from audit.signing import LogSigner
 from audit.verification import ledger_verify
 from modelnotary.ids import new_id
+from modelnotary.ledger.chain_head import CHAIN_HEAD_EVENT, CHAIN_HEAD_EVERY
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.errors import LedgerError
 from modelnotary.ledger.event import Actor, Event, Subject
@@ -38,6 +39,7 @@ from modelnotary.verify.result import Outcome
 from modelnotary.verify.trust import Trust
 
 SUPERUSER = "is a superuser of the database"
+APPLICATION = "has the application's password"
 KEY_TOO = "is a superuser and has the log's key"
 SIGNER = Finding("the signer refuses")
 PLACE = ("file", "file:///srv/auditor")
@@ -214,6 +216,23 @@ def forged(index: int) -> str:
     )
 
 
+def chain_told_falsely(victim: Victim) -> Finding:
+    """An entry that the application appends as it may any: it tells a chain that the log does not have."""
+    log = log_named(victim.connection, "lineage")
+    event = Event(
+        log="lineage",
+        type=CHAIN_HEAD_EVENT,
+        id=new_id("evt"),
+        at=datetime.now(UTC),
+        actor=Actor("system", "chain", "A test"),
+        subject=Subject("log", log.origin),
+        data={"size": CHAIN_HEAD_EVERY, "chain": bytes(32).hex()},
+    )
+    event_append(victim.connection, event.to_bytes())
+    assert batch_sequence(victim.connection, log) == 6
+    return Finding("lineage: chain", (4045, 4046))
+
+
 ATTACKS: tuple[Attack[Victim], ...] = (
     Attack("an older dump restored", SUPERUSER, edit(DatabaseAttack(_SINCE_701, "", recompute=True), SIGNER)),
     Attack("history recomputed, its checkpoints signed anew", KEY_TOO, resigned(forged(1500))),
@@ -228,6 +247,7 @@ ATTACKS: tuple[Attack[Victim], ...] = (
         SUPERUSER,
         edit(DatabaseAttack((_PLACES_EDIT,), "lineage: bodies", (0, 1))),
     ),
+    Attack("an entry that tells another chain", APPLICATION, chain_told_falsely),
 )
 
 

@@ -221,8 +221,15 @@ ATTACKS: dict[str, DatabaseAttack] = {
     "body edited in its partition": _at_1500(
         "bodies", f"UPDATE ledger.body_1_0 SET bytes = set_bit(bytes, 17, 1 - get_bit(bytes, 17)) WHERE id = {_BODY}"
     ),
-    "partition dropped": _guards("DROP TABLE ledger.entry_1_0"),
+    "partition dropped": DatabaseAttack((), "lineage: order", (0, 1), lasting=("DROP TABLE ledger.entry_1_0",)),
+    "partition of bodies dropped": DatabaseAttack(
+        (), "lineage: bodies", (0, 1), lasting=("DROP TABLE ledger.body_1_0",)
+    ),
+    "partition dropped, as the guards see it": _guards("DROP TABLE ledger.entry_1_0"),
     "partition of a log that has no entries yet dropped": _guards("DROP TABLE ledger.body_2_1048576"),
+    "partition detached, and its entries": DatabaseAttack(
+        (), "lineage: bodies", (0, 1), lasting=("ALTER TABLE ledger.body_1 DETACH PARTITION ledger.body_1_0",)
+    ),
     "partition detached": _guards("ALTER TABLE ledger.body_1 DETACH PARTITION ledger.body_1_0"),
     "all partitions of a log detached": _guards("ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_1"),
     "no partition ahead": _guards("DROP TABLE ledger.entry_1_1048576, ledger.entry_1_2097152"),
