@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from modelnotary.errors import ModelNotaryError
+from modelnotary.ledger.canonical import Json, parse_json
 from modelnotary.ledger.cosignature import Cosigner
-from modelnotary.ledger.errors import TreeError
+from modelnotary.ledger.errors import CanonicalError, TreeError
 from modelnotary.ledger.keys import key_generate, key_load
 from modelnotary.ledger.note import NoteVerifier
 from modelnotary.ledger.signature_types import ED25519_COSIGNATURE
@@ -118,7 +119,7 @@ class WitnessFolder:
 
     def _load(self) -> tuple[str, dict[str, TreeHead]]:
         try:
-            match json.loads(self._memory.read_text(encoding="utf-8")):
+            match parse_json(self._memory.read_bytes()):
                 case {"format": "modelnotary-witness/v1", "name": str(name), "heads": dict(heads)}:
                     return name, {origin: _head(value) for origin, value in heads.items()}
                 case _:
@@ -127,7 +128,7 @@ class WitnessFolder:
             raise WitnessMemoryError(
                 f"{self._memory} is not there: make a new witness, or restore the memory of this one"
             ) from error
-        except (OSError, ValueError, TreeError) as error:
+        except (OSError, ValueError, CanonicalError, TreeError) as error:
             raise WitnessMemoryError(f"{self._memory} is damaged, restore it: {error}") from error
 
     def _store(self, name: str, heads: dict[str, TreeHead]) -> None:
@@ -138,7 +139,7 @@ class WitnessFolder:
             raise WitnessMemoryError(f"cannot write {self._memory}: {error.strerror}") from error
 
 
-def _head(value: Any) -> TreeHead:  # noqa: ANN401 - whatever the file holds
+def _head(value: Json) -> TreeHead:
     match value:
         case {"size": int(size), "root": str(root)}:
             return TreeHead(size, bytes.fromhex(root))

@@ -1,5 +1,6 @@
 """Checkpoints: what a log commits to, as a signed note (C2SP tlog-checkpoint v1.0.0)."""
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +12,8 @@ from modelnotary.ledger.note import NoteSigner, NoteVerifier, note_open, note_si
 from modelnotary.ledger.text import base64_bytes, base64_text, decimal
 
 _FIXED_LINES = 3
+# As in any note: no control characters, no byte order mark.
+_ORIGIN = re.compile(r"(?!\ufeff)[^\x00-\x1f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.origin or "\n" in self.origin:
-            raise CheckpointError("a checkpoint names its log's origin on one line")
+        if not _ORIGIN.fullmatch(self.origin):
+            raise CheckpointError("a checkpoint names its log's origin on one line, without control characters")
         if not 0 <= self.size <= MAX_TREE_SIZE:
             raise CheckpointError(f"a log cannot have {self.size} entries")
         if len(self.root) != HASH_BYTES:

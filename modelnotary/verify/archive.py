@@ -170,13 +170,18 @@ def _require_fitting(members: list[_Member]) -> None:
     if len(members) > MAX_FILES or total + len(_directory(members)) > _MAX_ARCHIVE_BYTES:
         raise BundleError(f"an archive holds at most {MAX_FILES} files and 4 GiB; leave the access log out")
     for member in members:
-        _require_file(member.name, member.size)
+        file_require(member.name, member.size)
 
 
-def _require_file(name: str, size: int) -> None:
+def file_require(name: str, size: int) -> None:
+    """Refuse what cannot be a file of a bundle or an archive: a path that leads elsewhere, a size beyond the limit.
+
+    Raises:
+        BundleError: it is one of them.
+    """
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
         raise BundleError(f"{name[:_MAX_NAME]!r} cannot name a file of a bundle")
-    if size > MAX_FILE_BYTES:
+    if not 0 <= size <= MAX_FILE_BYTES:
         raise BundleError(f"{name} has {size} bytes, more than the {MAX_FILE_BYTES} of a bundle's file")
 
 
@@ -216,7 +221,7 @@ class _Archive:
             raise BundleError("the archive is cut off")
         *_, crc, size, _, length, _ = _LOCAL.unpack(head)
         name = self._file.read(min(length, _MAX_NAME)).decode("latin-1")
-        _require_file(name, size)
+        file_require(name, size)
         member = _Member(name, size, crc)
         if member.header != head + name.encode("ascii"):
             raise BundleError(f"the archive's header of {name} is not in canonical form")
@@ -253,7 +258,7 @@ class _Folder:
         if not entry.is_file(follow_symlinks=False):
             raise BundleError(f"{entry.path} is a symbolic link or a special file")
         size = entry.stat(follow_symlinks=False).st_size
-        _require_file(name, size)
+        file_require(name, size)
         self.sizes[name] = size
         if len(self.sizes) > MAX_FOLDER_FILES:
             raise BundleError(f"a bundle in a folder has at most {MAX_FOLDER_FILES} files")

@@ -23,6 +23,7 @@ from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile
 from modelnotary.ledger.tree import NodeReader, subtrees_between
 from modelnotary.manifest.entry import FileEntry
+from modelnotary.verify.archive import file_require
 from modelnotary.verify.errors import BundleError
 from modelnotary.verify.trust import TRUST_FILE
 
@@ -71,6 +72,8 @@ class ArchiveManifest:
             raise BundleError(f"there is no log {self.log[:80]!r}; the logs are {', '.join(LOG_NAMES)}")
         if any(one.path >= other.path for one, other in pairwise(self.files)):
             raise BundleError("the files in an archive's manifest are not in order")
+        for file in self.files:
+            file_require(file.path, file.size)
 
     def to_bytes(self) -> bytes:
         """Write the manifest as canonical JSON."""

@@ -111,8 +111,10 @@ def container_open(container: Container) -> cms.SignedData:
     reference, and the signer's certificate as the only one.
 
     Raises:
-        ReportProblem: it is malformed or differs from the rebuilt one in any byte.
+        ReportProblem: it is too long, malformed, or differs from the rebuilt one in any byte.
     """
+    if len(container.der) > MAX_CONTAINER_BYTES:
+        raise ReportProblem("signature container", f"the signature has more than {MAX_CONTAINER_BYTES} bytes")
     try:
         signed = cms.ContentInfo.load(container.der, strict=True)["content"]
         (certificate,) = (choice.chosen for choice in signed["certificates"])

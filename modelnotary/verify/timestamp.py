@@ -14,7 +14,9 @@ from asn1crypto import cms
 
 from modelnotary.errors import ModelNotaryError
 
-MAX_TOKEN_BYTES = 256 * 1024
+# One of an authority with its certificates takes 2 to 8 KiB. The reader of ASN.1 takes the square of the length for
+# what is made to be slow.
+MAX_TOKEN_BYTES = 32 * 1024
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 
 
