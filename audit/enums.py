@@ -52,6 +52,7 @@ class LineageEvent(TextChoices):
     PRIVACY_ERASURE_APPROVED = "privacy.erasure_approved"
     PRIVACY_ERASURE_CANCELLED = "privacy.erasure_cancelled"
     PRIVACY_ERASED = "privacy.erased"
+    PRIVACY_REFUSED = "privacy.refused"
     SUBJECT_KEYS_ROTATED = "subject_keys.rotated"
     HOLD_SET = "hold.set"
     HOLD_RELEASED = "hold.released"

@@ -148,7 +148,7 @@ def _wait_for_makers() -> None:
 def _settle(generation: int) -> None:
     """Say which erasures the rotation to a generation carries out; later ones wait for the next."""
     orders_lock()
-    proven = [erasure.pk for erasure in _approved() if _is_proven(erasure)]
+    proven = [erasure.pk for erasure in _approved() if erasure_is_proven(erasure)]
     Erasure.objects.filter(pk__in=proven).update(rotation=generation)
 
 
@@ -156,8 +156,11 @@ def _approved() -> QuerySet[Erasure]:
     return Erasure.objects.filter(state=ErasureState.APPROVED)
 
 
-def _is_proven(erasure: Erasure) -> bool:
-    """Tell whether the ledger has the request and the approval, by the two people whom the row names."""
+def erasure_is_proven(erasure: Erasure) -> bool:
+    """Tell whether the ledger has the request and the approval, by the two people whom the row names.
+
+    An order that it lacks is not carried out.
+    """
     steps = (
         (erasure.request_event, LineageEvent.PRIVACY_ERASURE_REQUESTED, erasure.requested_by),
         (erasure.approval_event, LineageEvent.PRIVACY_ERASURE_APPROVED, erasure.approved_by),
@@ -259,7 +262,7 @@ def _end(ring: KeyRing, actor: Actor, at: datetime, *, persons: int, held: tuple
         at=at,
     )
     left = [erasure for erasure in _approved() if erasure.pk not in held]
-    unproven = tuple(erasure.pk for erasure in left if not _is_proven(erasure))
+    unproven = tuple(erasure.pk for erasure in left if not erasure_is_proven(erasure))
     return Rotation(
         destroyed=destroyed,
         current=ring.current,

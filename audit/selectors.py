@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q, QuerySet
 
-from audit.enums import AnchorKind, HoldScope
+from audit.enums import AccessEvent, AnchorKind, HoldScope, LineageEvent
 from audit.errors import CorruptLogError, LogFrozenError, NotSequencedError, PrunedError, UnknownEntryError
 from audit.models import AnchorRecord, Checkpoint, Entry, LegalHold, LogRecord
 from audit.pruning import prunings_of, prunings_since, require_kept
@@ -88,6 +88,11 @@ def entry_get(*, event_id: str) -> Entry:
 def entries_of(*, subject_id: str, log: str, limit: int) -> list[Entry]:
     """Give the first `limit` entries of a class of log about a thing, oldest first."""
     return list(Entry.objects.filter(subject_id=subject_id, log_class=log).order_by("body_id")[:limit])
+
+
+def entry_newest(*, subject_id: str, event: LineageEvent | AccessEvent) -> Entry | None:
+    """Give the newest entry of one type about a thing."""
+    return Entry.objects.filter(subject_id=subject_id, event_type=event).order_by("-body_id").first()
 
 
 def entries_matching(*, entries: QuerySet[Entry], term: str) -> QuerySet[Entry]:

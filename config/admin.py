@@ -8,11 +8,17 @@ from django.templatetags.static import static
 from django.urls import reverse
 
 from governance.admin.base import may_look
+from governance.admin.privacy import may_look_at_orders
 
-_INBOX = "governance_approvalrequest"
+# Lists that open on what waits, with the number of it beside them.
+_WAITING = {
+    "governance_approvalrequest": ("open", "governance.admin.dashboard.waiting_count"),
+    "audit_erasure": ("requested", "governance.admin.privacy.erasures_waiting"),
+}
+_ORDERS = "Privacy"
 _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Decide": (
-        ("Approval inbox", _INBOX, "approval"),
+        ("Approval inbox", "governance_approvalrequest", "approval"),
         ("Decisions", "governance_decision", "gavel"),
         ("Signatures", "governance_signature", "ink_pen"),
         ("Policies", "governance_policyversion", "policy"),
@@ -31,6 +37,10 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Evidence", "governance_evidence", "fact_check"),
         ("Reports and bundles", "reports_document", "description"),
         ("Jobs", "governance_job", "pending_actions"),
+    ),
+    _ORDERS: (
+        ("Erasures", "audit_erasure", "person_off"),
+        ("Legal holds", "audit_legalhold", "lock"),
     ),
     "Ledger": (
         ("Entries", "audit_entry", "receipt_long"),
@@ -51,16 +61,17 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [
         {"title": title, "separator": True, "items": [_item(*entry) for entry in entries]}
         for title, entries in _MENU.items()
+        if title != _ORDERS or may_look_at_orders(request)
     ]
     return [{"items": [home]}, *groups]
 
 
 def _item(title: str, model: str, symbol: str) -> dict[str, Any]:
     address = reverse(f"admin:{model}_changelist")
-    if model != _INBOX:
+    if model not in _WAITING:
         return {"title": title, "icon": symbol, "link": address}
-    waiting = "governance.admin.dashboard.waiting_count"
-    return {"title": title, "icon": symbol, "link": f"{address}?state__exact=open", "badge": waiting}
+    state, count = _WAITING[model]
+    return {"title": title, "icon": symbol, "link": f"{address}?state__exact={state}", "badge": count}
 
 
 def environment(request: HttpRequest) -> list[str]:  # noqa: ARG001 - the theme's signature

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -24,9 +25,21 @@ from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 from config.embedded import CHECKOUT, EmbeddedServices
 from config.stack import Stack
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
 TESTS = Path(__file__).parent
 # These start faster without Django, and prove that what they test does not need it.
 DJANGO_FREE = ("architecture", "config", "examples", "explain", "modelnotary", "outside", "reports")
+BROWSER_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -166,6 +179,29 @@ def chromium() -> str:
     if os.environ.get("REQUIRE_BROWSER") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator["Browser"]:
+    """The browser, started."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER_ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def window(browser: "Browser", stack: Stack) -> Iterator["BrowserContext"]:
+    """A browser without cookies in which a fault of a page's script fails the test."""
+    address = stack.services.environment()["PUBLIC_URL"]
+    context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+    faults: list[str] = []
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    yield context
+    context.close()
+    assert not faults
 
 
 def _schema_digest() -> str:

@@ -1,6 +1,7 @@
 """People, tokens and governed records, made through the product's own services: what a test needs before it begins."""
 
 import json
+import os
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.db import transaction
 from django.utils import timezone
 
+from audit.sealing import value_seal
 from governance.actors import system_actor
 from governance.enums import EvidenceType, Role, Scope, Vote
 from governance.models import ApprovalRequest, Decision, Evidence, ModelVersion, PolicyVersion, Signature, User
@@ -26,13 +29,15 @@ from governance.services.people import (
     token_create,
 )
 from governance.services.policies import policy_publish
+from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 
 PASSWORD = "a long enough pass phrase"
 REASON = "The limits of the policy are met and I looked at every group."
 PERSONAL_SCOPES = tuple(Scope)
 SERVICE_SCOPES = tuple(scope for scope in Scope if scope is not Scope.APPROVAL_VOTE)
-_numbers = count(1)
+# Where several processes fill one database, each is given another first number.
+_numbers = count(int(os.environ.get("FACTORIES_FROM", "1")))
 
 
 def unique(prefix: str) -> str:
@@ -77,6 +82,14 @@ def token(user: User, *scopes: Scope, at: datetime | None = None, lifetime: time
         expires_at=created + lifetime,
         at=created,
     ).text
+
+
+def patient() -> str:
+    """The identifier of somebody about whom something is sealed."""
+    identifier = unique("MRN")
+    with transaction.atomic():
+        value_seal(person=identifier, event_id=new_id("evt"), name="patient", value=identifier)
+    return identifier
 
 
 def model_bytes() -> bytes:

@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 
 from audit.enums import AccessEvent
 from governance.admin.cells import NOTHING, Cell, anchor, code, moment, record_address
-from governance.admin.sections import Page
+from governance.admin.sections import ListHead, Page
 from governance.models import User
 from governance.services.accesses import access_record
 from modelnotary.ledger.event import Subject
@@ -92,7 +92,7 @@ class RecordList(ChangeList):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A page of one record: its path below the record's own, its name, what answers there, and by which methods."""
+    """A page: its path below that of the record or of the list, its name, what answers there, and by which methods."""
 
     name: str
     view: Callable[[HttpRequest, Any], HttpResponseBase]
@@ -102,7 +102,8 @@ class Address:
 class GovernedAdmin[Record: Model](_ModelAdmin):
     """A list of records and a page for each. There is nothing else: no form, no bulk action, no address that changes.
 
-    A subclass names its `kinds` and gives the `page` of a record. It may add pages of a record by `addresses`.
+    A subclass names its `kinds` and gives the `page` of a record. It may add pages of a record by `addresses`, and of
+    the list, which are about no record, by `list_addresses`; what goes above the list is the `head`.
 
     Attributes:
         kinds: What the ledger calls these records; the first is used for the list.
@@ -117,6 +118,7 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
     show_full_result_count = False
     empty_value_display = NOTHING
     show_facets = admin.ShowFacets.NEVER
+    list_before_template = "governance/admin/list_head.html"
 
     def page(self, request: HttpRequest, record: Record) -> Page:
         """Give what the page of a record shows."""
@@ -125,6 +127,14 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
     def addresses(self) -> tuple[Address, ...]:
         """Give the further pages and downloads of a record."""
         return ()
+
+    def list_addresses(self) -> tuple[Address, ...]:
+        """Give the pages that belong to the list and to no record; their views are given None for the record."""
+        return ()
+
+    def head(self, request: HttpRequest) -> ListHead:  # noqa: ARG002 - what is offered depends on who looks
+        """Give what goes above the list."""
+        return ListHead()
 
     def subject(self, record: Record) -> Subject:
         """Name a record as the ledger does."""
@@ -180,6 +190,10 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
         return [
             path("", self.admin_site.admin_view(self._list), name=self._url_name("changelist")),
             *(
+                path(f"{item.name}/", self.admin_site.admin_view(self._list_gate(item)), name=self._url_name(item.name))
+                for item in self.list_addresses()
+            ),
+            *(
                 path(
                     f"<path:object_id>/{item.name}/",
                     self.admin_site.admin_view(self._gate(item)),
@@ -193,35 +207,49 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
         """Show a record."""
         return self.render(request, record, "governance/admin/record.html", page=self.page(request, record))
 
-    def render(self, request: HttpRequest, record: Record, template: str, **context: Any) -> TemplateResponse:  # noqa: ANN401
-        """Draw a page of a record in the frame of the admin."""
-        frame = self.admin_site.each_context(request) | {"opts": self.opts, "original": record, "title": str(record)}
+    def render(self, request: HttpRequest, record: Record | None, template: str, **context: Any) -> TemplateResponse:  # noqa: ANN401
+        """Draw a page of a record, or of the list, in the frame of the admin."""
+        title = capfirst(self.opts.verbose_name_plural) if record is None else str(record)
+        frame = self.admin_site.each_context(request) | {"opts": self.opts, "original": record, "title": title}
         return TemplateResponse(request, template, frame | context)
 
     def _list(self, request: HttpRequest) -> HttpResponseBase:
         if request.method not in _READING:
             return HttpResponseNotAllowed(_READING)
-        response = self.changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural)})
+        context = {"title": capfirst(self.opts.verbose_name_plural), "head": self.head(request)}
+        response = self.changelist_view(request, context)
         if response.status_code < _SHOWN_BELOW:
             page_viewed(request, event=AccessEvent.RECORD_VIEWED, subject=Subject(self.kinds[0], LIST), page=LIST)
         return response
 
     def _gate(self, address: Address) -> Callable[..., HttpResponseBase]:
         def serve(request: HttpRequest, object_id: str) -> HttpResponseBase:
-            if not self.has_view_permission(request):
-                raise PermissionDenied
-            if request.method not in address.methods:
-                return HttpResponseNotAllowed(address.methods)
+            if refused := self._refused(request, address):
+                return refused
             record = self.get_object(request, object_id)
-            if record is None:
-                return self._unknown(request, object_id)
-            response = address.view(request, record)
-            if response.status_code < _SHOWN_BELOW:
-                page = address.name
-                page_viewed(request, event=self.event(record, page), subject=self.subject(record), page=page)
-            return response
+            return self._unknown(request, object_id) if record is None else self._serve(request, address, record)
 
         return serve
+
+    def _list_gate(self, address: Address) -> Callable[..., HttpResponseBase]:
+        def serve(request: HttpRequest) -> HttpResponseBase:
+            return self._refused(request, address) or self._serve(request, address, None)
+
+        return serve
+
+    def _refused(self, request: HttpRequest, address: Address) -> HttpResponseBase | None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return None if request.method in address.methods else HttpResponseNotAllowed(address.methods)
+
+    def _serve(self, request: HttpRequest, address: Address, record: Record | None) -> HttpResponseBase:
+        response = address.view(request, record)
+        if response.status_code < _SHOWN_BELOW:
+            page = address.name
+            event = AccessEvent.RECORD_VIEWED if record is None else self.event(record, page)
+            subject = Subject(self.kinds[0], LIST) if record is None else self.subject(record)
+            page_viewed(request, event=event, subject=subject, page=page)
+        return response
 
     def _unknown(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
         messages.error(request, f"There is no {self.opts.verbose_name} {object_id}.")

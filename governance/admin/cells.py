@@ -38,6 +38,11 @@ _LOOKS = {
     "error": ("bad", "error"),
     "pending": ("waiting", "hourglass_top"),
     "open": ("waiting", "hourglass_top"),
+    "requested": ("waiting", "hourglass_top"),
+    "erased": ("good", "check_circle"),
+    "cancelled": ("plain", "do_not_disturb_on"),
+    "held": ("waiting", "lock"),
+    "released": ("plain", "lock_open"),
     "queued": ("waiting", "schedule"),
     "running": ("waiting", "sync"),
     "insufficient_data": ("waiting", "help"),
@@ -150,6 +155,11 @@ def _estimate(value: object) -> str:
 def stack(cells: Iterable[Cell]) -> SafeString:
     """Put several things below each other in one cell."""
     return format_html_join("", '<span class="mn-line">{}</span>', ((cell,) for cell in cells))
+
+
+def strong(words: str) -> SafeString:
+    """Show words that must not be overlooked."""
+    return format_html("<strong>{}</strong>", words)
 
 
 def sentence(words: str) -> str:

@@ -13,6 +13,7 @@ from audit.models import Checkpoint
 from audit.selectors import checkpoint_latest, log_current
 from governance.admin.base import LIST, may_look, page_viewed
 from governance.admin.cells import Cell, anchor, badge, code, link, moment, record_address, stack
+from governance.admin.privacy import erasures_waiting_section
 from governance.admin.sections import Section, Table
 from governance.admin.signing import signing_hindrance
 from governance.enums import ApprovalState, DecisionState
@@ -30,7 +31,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["signed_in_as"] = cast("User", request.user).printed_name
     if may_look(request):
         page_viewed(request, event=AccessEvent.RECORD_VIEWED, subject=Subject("decision", LIST), page="dashboard")
-        context["sections"] = (_waiting(request), _decided(), _signed())
+        context["sections"] = (_waiting(request), *erasures_waiting_section(request), _decided(), _signed())
     return context
 
 

@@ -117,3 +117,12 @@ class Page:
     badge: SafeString | str = ""
     notices: tuple[Notice, ...] = ()
     actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListHead:
+    """What goes above a list: what the reader must know about all of its records, and what may be done."""
+
+    lead: str = ""
+    notices: tuple[Notice, ...] = ()
+    actions: tuple[Action, ...] = ()

@@ -8,14 +8,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from governance.admin.base import Address, GovernedAdmin
-from governance.admin.cells import record_address, sentence, whole
+from governance.admin.cells import record_address, strong, whole
 from governance.admin.decision_sections import evidence_section, rules_section, signatures_section
 from governance.admin.sections import Action, Notice
+from governance.admin.signed_page import SignedPage, password_field, reason_field, signed_page
 from governance.enums import ApprovalState, Role, Vote
-from governance.errors import GovernanceError
 from governance.models import ApprovalRequest, Decision, User
 from governance.services.approvals import (
     REASON_MINIMUM,
@@ -31,19 +31,8 @@ class SigningForm(forms.Form):
     """What a person adds to what is on the screen: role, reason, password."""
 
     role = forms.ChoiceField(choices=Role.choices, label="You sign as", widget=UnfoldAdminSelectWidget)
-    reason = forms.CharField(
-        min_length=REASON_MINIMUM,
-        label="Your reason",
-        help_text=f"At least {REASON_MINIMUM} characters. It is printed with your signature, for good.",
-        widget=UnfoldAdminTextareaWidget({"rows": 4}),
-        error_messages={"min_length": f"Say why in at least {REASON_MINIMUM} characters."},
-    )
-    password = forms.CharField(
-        strip=False,
-        label="Your password",
-        help_text="Asked for again with each signature, so that nobody signs at your unlocked screen.",
-        widget=UnfoldAdminPasswordWidget({"autocomplete": "current-password"}),
-    )
+    reason = reason_field("It is printed with your signature, for good.", at_least=REASON_MINIMUM)
+    password = password_field("signature")
     evidence_set_digest = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, data: Any, *, roles: list[Role], evidence_set_digest: str) -> None:  # noqa: ANN401
@@ -126,35 +115,35 @@ class _Signing:
             roles=roles_accepted(signer=self.signer, request=self.approval),
             evidence_set_digest=self.approval.decision.evidence_set_digest,
         )
-        if not form.is_valid():
-            return self._page(form, refusal="")
-        intent = form.intent(self.vote)
-        try:
-            approval_sign(signer=self.signer, request_id=self.approval.id, intent=intent, at=timezone.now())
-        except GovernanceError as error:
-            return self._page(form, refusal=str(error))
-        return self._signed()
+        return signed_page(self.shown, self.request, self._page(), form, self._sign)
 
-    def _page(self, form: SigningForm, refusal: str) -> HttpResponseBase:
-        decision = self.approval.decision
+    def _page(self) -> SignedPage:
+        decision, approves = self.approval.decision, self.vote is Vote.APPROVE
         assert decision.policy_version is not None
-        hindrance = signing_hindrance(self.request, self.approval)
-        return self.shown.render(
-            self.request,
-            decision,
-            "governance/admin/sign.html",
-            approves=self.vote is Vote.APPROVE,
-            decision=decision,
-            form=None if hindrance else form,
-            refusal=sentence(refusal or hindrance or ""),
-            meaning=signature_meaning(policy=decision.policy_version, vote=self.vote),
-            signer=self.signer,
+        return SignedPage(
+            record=decision,
+            kind=f"{self.vote.label} a decision",
+            heading=f"{decision.model_version} to {decision.environment}",
+            lead="Read what the rules saw. Your signature is bound to exactly the evidence below.",
             sections=(rules_section(decision), evidence_section(decision), *signatures_section(self.approval)),
-            evidence_set=whole(decision.evidence_set_digest),
+            title="Your signature",
+            states=(
+                ("Printed name", self.signer.printed_name),
+                ("You state", strong(signature_meaning(policy=decision.policy_version, vote=self.vote))),
+                ("Bound to the evidence", whole(decision.evidence_set_digest)),
+            ),
+            submit="Sign: approve" if approves else "Sign: reject",
+            tone="main" if approves else "danger",
+            undone="Not signed.",
+            decline="Do not sign",
             back=record_address(decision),
+            back_words="Back to the decision",
+            hindrance=signing_hindrance(self.request, self.approval),
         )
 
-    def _signed(self) -> HttpResponseRedirect:
+    def _sign(self, form: SigningForm) -> HttpResponseRedirect:
+        intent = form.intent(self.vote)
+        approval_sign(signer=self.signer, request_id=self.approval.id, intent=intent, at=timezone.now())
         given = self.approval.signatures.count()
         what = "approved" if self.vote is Vote.APPROVE else "rejected"
         messages.success(

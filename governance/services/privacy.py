@@ -3,13 +3,14 @@
 Each step needs a person who holds the role of privacy officer and gives the password afresh.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import transaction
 
-from audit.enums import AccessEvent, ErasureBasis, Log, RetentionBasis
-from audit.erasure import erasure_approve, erasure_cancel, erasure_request, hold_release, hold_set
+from audit.enums import AccessEvent, ErasureBasis, LineageEvent, Log, RetentionBasis
+from audit.erasure import erasure_approve, erasure_cancel, erasure_request, hold_release, hold_set, orders_lock
 from audit.models import Erasure, LegalHold
 from audit.personal import PersonalValue, person_values
 from audit.retention import RetentionRequest, RetentionSchedule, retention_approve, retention_request
@@ -17,91 +18,131 @@ from audit.selectors import entry_proof
 from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import Role
-from governance.errors import RejectedInputError, SeparationOfDutiesError
-from governance.services.officers import Officer, officer_require
+from governance.errors import ConflictError, GovernanceError, RejectedInputError, SeparationOfDutiesError
+from governance.models import User
+from governance.services.officers import Officer, officer_require, person_require
+from modelnotary.errors import ModelNotaryError
 from modelnotary.ids import new_id
+from modelnotary.ledger.canonical import canonical_bytes
+from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.disclosure import DisclosedEntry, Disclosure, Opening
 from modelnotary.ledger.event import Subject
+from modelnotary.times import format_time
 
 REASON_MINIMUM = 20
 _MAX_TEXT = 1000
+_SHOWN: dict[type, tuple[str, ...]] = {
+    Erasure: ("id", "state", "basis", "reason", "requested_by", "requested_at", "approved_by", "approved_at"),
+    LegalHold: ("id", "scope", "log", "matter", "reason", "set_by", "set_at", "released_by", "released_at"),
+}
 
 
-@transaction.atomic
+def order_digest(order: Erasure | LegalHold) -> str:
+    """Give the digest of an order as it stands, so that a step is taken on what was shown and on nothing newer.
+
+    It covers what was ordered, by whom, and how far it is; never who the person is.
+    """
+    shown = {field: getattr(order, field) for field in _SHOWN[type(order)]}
+    told = {name: format_time(value) if isinstance(value, datetime) else value for name, value in shown.items()}
+    return Digest.of(canonical_bytes(told)).text
+
+
+def officer_hindrance(*, user: User) -> str | None:
+    """Say in words why somebody cannot take any step here, or nothing."""
+    try:
+        person_require(user, Role.PRIVACY)
+    except GovernanceError as refusal:
+        return str(refusal)
+    return None
+
+
+def erasure_hindrance(*, user: User, erasure: Erasure) -> str | None:
+    """Say in words why somebody cannot approve an erasure, as far as it can be known beforehand, or nothing."""
+    try:
+        person_require(user, Role.PRIVACY)
+        _require_second(user, erasure)
+    except GovernanceError as refusal:
+        return str(refusal)
+    return None
+
+
 def person_erasure_request(*, officer: Officer, person: str, basis: ErasureBasis, reason: str, at: datetime) -> Erasure:
-    """Ask that a person be forgotten; see `audit.erasure.erasure_request`.
+    """Ask that a person be forgotten; see `audit.erasure.erasure_request`. A refused attempt is in the ledger.
 
     Raises:
         GovernanceError: The officer may not, or the input is not acceptable.
         AuditError: Nothing is kept about the person, it is asked for already, or a legal hold forbids it.
     """
-    _require_officer(officer)
-    return erasure_request(
-        actor=actor_of(officer.user), person=_identifier(person), basis=basis, reason=_reason(reason), at=at
-    )
-
-
-@transaction.atomic
-def person_erasure_approve(*, officer: Officer, erasure_id: str, person: str, at: datetime) -> Erasure:
-    """Approve what another officer asked for; see `audit.erasure.erasure_approve`.
-
-    Raises:
-        GovernanceError: The officer may not, or asked for it.
-        AuditError: No such request, another person is meant, or a legal hold forbids it.
-    """
-    _require_officer(officer)
-    if Erasure.objects.filter(pk=erasure_id, requested_by=officer.user.id).exists():
-        raise SeparationOfDutiesError(
-            f"{officer.user.printed_name} asked for this erasure and so cannot approve it; ask another privacy officer"
+    with _attempt(officer, "erasure.request", None, at):
+        return erasure_request(
+            actor=actor_of(officer.user), person=_identifier(person), basis=basis, reason=_reason(reason), at=at
         )
-    return erasure_approve(actor=actor_of(officer.user), erasure_id=erasure_id, person=_identifier(person), at=at)
 
 
-@transaction.atomic
-def person_erasure_cancel(*, officer: Officer, erasure_id: str, reason: str, at: datetime) -> Erasure:
-    """Take an erasure back; see `audit.erasure.erasure_cancel`.
+def person_erasure_approve(*, officer: Officer, erasure: Erasure, shown: str, person: str, at: datetime) -> Erasure:
+    """Approve what another officer asked for; see `audit.erasure.erasure_approve`. A refused attempt is in the ledger.
+
+    Args:
+        officer: Another than who asked.
+        erasure: The order.
+        shown: `order_digest` of what was on the screen.
+        person: Who is meant, typed again.
+        at: Now.
 
     Raises:
-        GovernanceError: The officer may not.
-        AuditError: No such erasure, or it is too late.
+        GovernanceError: The officer may not, or asked for it, or the order is not what was shown.
+        AuditError: Another person is meant, or a legal hold forbids it.
     """
-    _require_officer(officer)
-    return erasure_cancel(actor=actor_of(officer.user), erasure_id=erasure_id, reason=_reason(reason), at=at)
+    with _attempt(officer, "erasure.approve", erasure, at):
+        _require_second(officer.user, erasure)
+        _require_shown(erasure, shown)
+        return erasure_approve(actor=actor_of(officer.user), erasure_id=erasure.id, person=_identifier(person), at=at)
 
 
-@transaction.atomic
+def person_erasure_cancel(*, officer: Officer, erasure: Erasure, shown: str, reason: str, at: datetime) -> Erasure:
+    """Take an erasure back; see `audit.erasure.erasure_cancel`. A refused attempt is in the ledger.
+
+    Raises:
+        GovernanceError: The officer may not, or the order is not what was shown.
+        AuditError: It is too late.
+    """
+    with _attempt(officer, "erasure.cancel", erasure, at):
+        _require_shown(erasure, shown)
+        return erasure_cancel(actor=actor_of(officer.user), erasure_id=erasure.id, reason=_reason(reason), at=at)
+
+
 def legal_hold_set(
     *, officer: Officer, person: str | None, log: Log | None, matter: str, reason: str, at: datetime
 ) -> LegalHold:
-    """Put a legal hold on a person or a log; see `audit.erasure.hold_set`.
+    """Put a legal hold on a person or a log; see `audit.erasure.hold_set`. A refused attempt is in the ledger.
 
     Raises:
         GovernanceError: The officer may not, or the input is not acceptable.
         AuditError: It is too late, or neither or both of person and log are given.
     """
-    _require_officer(officer)
-    if not matter.strip() or len(matter) > _MAX_TEXT:
-        raise RejectedInputError("/matter must name the matter or case")
-    return hold_set(
-        actor=actor_of(officer.user),
-        person=None if person is None else _identifier(person),
-        log=log,
-        matter=matter.strip(),
-        reason=_reason(reason),
-        at=at,
-    )
+    with _attempt(officer, "hold.set", None, at):
+        if not matter.strip() or len(matter) > _MAX_TEXT:
+            raise RejectedInputError("/matter must name the matter or case")
+        return hold_set(
+            actor=actor_of(officer.user),
+            person=None if person is None else _identifier(person),
+            log=log,
+            matter=matter.strip(),
+            reason=_reason(reason),
+            at=at,
+        )
 
 
-@transaction.atomic
-def legal_hold_release(*, officer: Officer, hold_id: str, reason: str, at: datetime) -> LegalHold:
-    """End a legal hold; see `audit.erasure.hold_release`.
+def legal_hold_release(*, officer: Officer, hold: LegalHold, shown: str, reason: str, at: datetime) -> LegalHold:
+    """End a legal hold; see `audit.erasure.hold_release`. A refused attempt is in the ledger.
 
     Raises:
-        GovernanceError: The officer may not.
-        AuditError: No such hold, or it is released already.
+        GovernanceError: The officer may not, or the hold is not what was shown.
+        AuditError: It is released already.
     """
-    _require_officer(officer)
-    return hold_release(actor=actor_of(officer.user), hold_id=hold_id, reason=_reason(reason), at=at)
+    with _attempt(officer, "hold.release", hold, at):
+        _require_shown(hold, shown)
+        return hold_release(actor=actor_of(officer.user), hold_id=hold.id, reason=_reason(reason), at=at)
 
 
 @transaction.atomic
@@ -195,8 +236,47 @@ def _look_record(officer: Officer, kind: str, reason: str, at: datetime) -> None
         )
 
 
+@contextmanager
+def _attempt(officer: Officer, step: str, order: Erasure | LegalHold | None, at: datetime) -> Iterator[None]:
+    """Take a step whole or not at all, by somebody who may; what is refused is recorded by its code alone.
+
+    The words of a refusal can name a legal hold, and with it tell which hold and which request mean one person.
+    """
+    kind = "legal_hold" if isinstance(order, LegalHold) else "erasure"
+    subject = Subject("user", officer.user.id) if order is None else Subject(kind, order.id)
+    try:
+        with transaction.atomic():
+            _require_officer(officer)
+            yield
+    except ModelNotaryError as refusal:
+        with transaction.atomic():
+            event_record(
+                event=LineageEvent.PRIVACY_REFUSED,
+                actor=actor_of(officer.user),
+                subject=subject,
+                data={"code": refusal.code, "step": step},
+                at=at,
+            )
+        raise
+
+
 def _require_officer(officer: Officer) -> None:
     officer_require(officer, Role.PRIVACY)
+
+
+def _require_second(user: User, erasure: Erasure) -> None:
+    if erasure.requested_by == user.id:
+        raise SeparationOfDutiesError(
+            f"{user.printed_name} asked for this erasure and so cannot approve it; ask another privacy officer"
+        )
+
+
+def _require_shown(order: Erasure | LegalHold, shown: str) -> None:
+    """Refuse a step on an order that changed since it was read, under the lock that every change of orders takes."""
+    orders_lock()
+    order.refresh_from_db()
+    if order_digest(order) != shown:
+        raise ConflictError(f"{order.id} is not what was shown: it changed meanwhile; look at it again")
 
 
 def _identifier(person: str) -> str:

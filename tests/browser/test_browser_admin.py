@@ -1,18 +1,13 @@
 """The admin in a real browser, on the running product: the officer signs, the author cannot."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
+from windows import signed_in, told_by
 
-from config.embedded import CHECKOUT
 from config.stack import Stack
 from modelnotary.verify.decision import verify_decision
 from modelnotary.verify.result import ExitCode
@@ -21,51 +16,12 @@ from modelnotary.verify.trust import TRUST_FILE, Trust
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 REASON = "Ranks well enough on rows it has not seen; I looked at the evidence."
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def window(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
-    """A browser without cookies in which a fault of a page's script fails the test."""
-    address = stack.services.environment()["PUBLIC_URL"]
-    context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
-    faults: list[str] = []
-    context.on("weberror", lambda error: faults.append(str(error.error)))
-    yield context
-    context.close()
-    assert not faults
 
 
 @pytest.fixture(scope="module")
 def cases(stack: Stack) -> list[dict[str, Any]]:
     """Two decisions that wait for one signature each, and the people around them. A test signs the first."""
-    made = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / "waiting_decisions.py"), "2"],
-        cwd=CHECKOUT,
-        env=os.environ
-        | stack.services.environment()
-        | {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": str(CHECKOUT)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    told: list[dict[str, Any]] = json.loads(made.stdout)
+    told: list[dict[str, Any]] = told_by(stack, "waiting_decisions.py", "2")
     return told
 
 
@@ -73,17 +29,6 @@ def cases(stack: Stack) -> list[dict[str, Any]]:
 def case(cases: list[dict[str, Any]]) -> dict[str, Any]:
     """The decision that nobody signs."""
     return cases[1]
-
-
-def signed_in(window: BrowserContext, username: str, password: str) -> Page:
-    """The first page after signing in by the form."""
-    page = window.new_page()
-    page.goto("/")
-    page.get_by_label("Username").fill(username)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="What waits for you")).to_be_visible()
-    return page
 
 
 def test_an_officer_sees_why_signs_with_a_password_and_sees_it_passed(

@@ -14,17 +14,19 @@ from django.core.files.storage import storages
 from django.test import Client
 from django.utils import timezone
 
-from audit.enums import Log
-from audit.models import Checkpoint, Entry
+from audit.enums import ErasureBasis, Log
+from audit.models import Checkpoint, Entry, Erasure, LegalHold
 from audit.sequencing import batch_sequence, checkpoint_store, logs_list
 from audit.signing import log_signer
-from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Trust
+from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Role, Trust
 from governance.models import ApiToken, Decision, Evidence, User
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.evidence import evidence_deposit
 from governance.services.jobs import job_create
+from governance.services.officers import Officer
+from governance.services.privacy import legal_hold_set, person_erasure_request
 from modelnotary.ids import new_id
 from modelnotary.ledger.checkpoint import Checkpoint as TreeHead
 from modelnotary.ledger.digest import Digest
@@ -142,6 +144,8 @@ def records_make(database: Database, memory: Path) -> Records:
         *(author, ApiToken.objects.filter(user=pipeline).latest("created_at"), document),
         Entry.objects.get(subject_id=version.id, event_type="model_version.registered"),
         Checkpoint.objects.get(log=Log.LINEAGE),
+        erasure_make(),
+        hold_make(),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -175,6 +179,34 @@ def document_make(case: factories.Case, kind: DocumentKind, content: bytes) -> D
         ledger_size=1,
         issued_by=case.pipeline,
         issued_at=timezone.now(),
+    )
+
+
+def officer_make() -> Officer:
+    """A privacy officer who gives the password."""
+    return Officer(factories.person(Role.PRIVACY), factories.PASSWORD)
+
+
+def erasure_make(officer: Officer | None = None, person: str | None = None) -> Erasure:
+    """An erasure that waits for its second officer."""
+    return person_erasure_request(
+        officer=officer or officer_make(),
+        person=person or factories.patient(),
+        basis=ErasureBasis.GDPR_17_1_B,
+        reason=factories.REASON,
+        at=timezone.now(),
+    )
+
+
+def hold_make(person: str | None = None) -> LegalHold:
+    """A legal hold on one person."""
+    return legal_hold_set(
+        officer=officer_make(),
+        person=person or factories.patient(),
+        log=None,
+        matter=factories.unique("2026-CV"),
+        reason=factories.REASON,
+        at=timezone.now(),
     )
 
 

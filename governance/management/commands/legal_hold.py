@@ -13,7 +13,7 @@ from django.utils import timezone
 from audit.enums import Log
 from audit.models import LegalHold
 from governance.management.officer import officer_arguments, officer_given, person_arguments, person_given
-from governance.services.privacy import legal_hold_release, legal_hold_set
+from governance.services.privacy import legal_hold_release, legal_hold_set, order_digest
 from modelnotary.errors import ModelNotaryError
 from modelnotary.times import format_time
 
@@ -40,21 +40,25 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Do the step and print the hold as it is now."""
         try:
-            holds = list(LegalHold.objects.all()) if options["step"] == "list" else [_step(options)]
+            holds = list(LegalHold.objects.all()) if options["step"] == "list" else [self._step(options)]
         except ModelNotaryError as error:
             raise CommandError(str(error)) from error
         for hold in holds:
             self.stdout.write(json.dumps(_facts(hold)) if options["json"] else _words(hold))
 
-
-def _step(options: dict[str, Any]) -> LegalHold:
-    officer, at = officer_given(options), timezone.now()
-    if options["step"] == "release":
-        return legal_hold_release(officer=officer, hold_id=options["hold"], reason=options["reason"], at=at)
-    log = Log(options["log"]) if options["log"] else None
-    person = person_given(options) if log is None else None
-    matter, reason = options["matter"], options["reason"]
-    return legal_hold_set(officer=officer, person=person, log=log, matter=matter, reason=reason, at=at)
+    def _step(self, options: dict[str, Any]) -> LegalHold:
+        at = timezone.now()
+        if options["step"] == "release":
+            hold = LegalHold.objects.filter(pk=options["hold"]).first()
+            if hold is None:
+                raise CommandError(f"no legal hold {options['hold']}")
+            self.stderr.write(f"{_words(hold)}: {hold.reason}")
+            officer, shown = officer_given(options), order_digest(hold)
+            return legal_hold_release(officer=officer, hold=hold, shown=shown, reason=options["reason"], at=at)
+        officer, log = officer_given(options), Log(options["log"]) if options["log"] else None
+        person = person_given(options) if log is None else None
+        matter, reason = options["matter"], options["reason"]
+        return legal_hold_set(officer=officer, person=person, log=log, matter=matter, reason=reason, at=at)
 
 
 def _facts(hold: LegalHold) -> dict[str, str | None]:

@@ -13,7 +13,12 @@ from django.utils import timezone
 from audit.enums import ErasureBasis
 from audit.models import Erasure
 from governance.management.officer import officer_arguments, officer_given, person_arguments, person_given
-from governance.services.privacy import person_erasure_approve, person_erasure_cancel, person_erasure_request
+from governance.services.privacy import (
+    order_digest,
+    person_erasure_approve,
+    person_erasure_cancel,
+    person_erasure_request,
+)
 from modelnotary.errors import ModelNotaryError
 from modelnotary.times import format_time
 
@@ -43,23 +48,27 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         """Do the step and print the order as it is now."""
         try:
-            orders = list(Erasure.objects.all()) if options["step"] == "list" else [_step(options)]
+            orders = list(Erasure.objects.all()) if options["step"] == "list" else [self._step(options)]
         except ModelNotaryError as error:
             raise CommandError(str(error)) from error
         for order in orders:
             self.stdout.write(json.dumps(_facts(order)) if options["json"] else _words(order))
 
-
-def _step(options: dict[str, Any]) -> Erasure:
-    officer, at = officer_given(options), timezone.now()
-    if options["step"] == "request":
-        basis = ErasureBasis(options["basis"])
-        person = person_given(options)
-        return person_erasure_request(officer=officer, person=person, basis=basis, reason=options["reason"], at=at)
-    if options["step"] == "approve":
-        person = person_given(options)
-        return person_erasure_approve(officer=officer, erasure_id=options["erasure"], person=person, at=at)
-    return person_erasure_cancel(officer=officer, erasure_id=options["erasure"], reason=options["reason"], at=at)
+    def _step(self, options: dict[str, Any]) -> Erasure:
+        at = timezone.now()
+        if options["step"] == "request":
+            officer, person, basis = officer_given(options), person_given(options), ErasureBasis(options["basis"])
+            return person_erasure_request(officer=officer, person=person, basis=basis, reason=options["reason"], at=at)
+        erasure = Erasure.objects.filter(pk=options["erasure"]).first()
+        if erasure is None:
+            raise CommandError(f"no erasure {options['erasure']}")
+        # What is approved is what was read: the order goes before the questions, and its digest with the step.
+        self.stderr.write(f"{_words(erasure)}, {erasure.requested_at:%Y-%m-%d %H:%M} UTC: {erasure.reason}")
+        officer, shown = officer_given(options), order_digest(erasure)
+        if options["step"] == "approve":
+            person = person_given(options)
+            return person_erasure_approve(officer=officer, erasure=erasure, shown=shown, person=person, at=at)
+        return person_erasure_cancel(officer=officer, erasure=erasure, shown=shown, reason=options["reason"], at=at)
 
 
 def _facts(order: Erasure) -> dict[str, str | None]:
