@@ -1,9 +1,10 @@
 """A whole log as static files in a folder (C2SP tlog-tiles): what an auditor takes away, or a web server hands out.
 
-The folder holds ``checkpoint``, ``chain``, ``tile/…``, the operator's ``trust.json`` and, if there are anchors, what
-they gave in ``receipts.json``. Done again, it goes on where it stopped, or follows the log as it grew; full tiles never
-change and are not written again. Where the log no longer has its first entries, ``pruned.json`` tells of it; a folder
-that was exported before they were dropped keeps them.
+The folder holds ``checkpoint``, ``chain``, ``tile/…``, the operator's ``trust.json``, if there are anchors what they
+gave in ``receipts.json``, and if the log's key was rotated the proofs of that in ``rotations.json``. Done again, it
+goes on where it stopped, or follows the log as it grew; full tiles never change and are not written again. Where the
+log no longer has its first entries, ``pruned.json`` tells of it; a folder that was exported before they were dropped
+keeps them.
 """
 
 import os
@@ -16,6 +17,7 @@ from django.conf import settings
 
 from audit.anchoring import receipts_file
 from audit.errors import ExportError
+from audit.key_rotation import rotations_file
 from audit.models import Checkpoint
 from audit.pruning import pruned_prefix
 from audit.selectors import chain_head, checkpoint_latest, tile_read
@@ -29,6 +31,7 @@ from modelnotary.verify.bundle_format import chain_file
 from modelnotary.verify.errors import BundleError
 from modelnotary.verify.pruning import PRUNED_FILE, PrunedPrefix
 from modelnotary.verify.receipts import RECEIPTS_FILE
+from modelnotary.verify.rotations import ROTATIONS_FILE
 
 CHECKPOINT_FILE, CHAIN_FILE, TRUST_FILE = "checkpoint", "chain", "trust.json"
 
@@ -84,7 +87,8 @@ def log_export(*, log: str, folder: Path, progress: Progress) -> Exported:
         _partials_remove(folder, checkpoint.size)
         _write(folder / CHAIN_FILE, chain_file(chain_head(log=log, size=checkpoint.size)))
         _write(folder / TRUST_FILE, (settings.NOTARY_HOME / "trust.json").read_bytes())
-        _receipts_write(folder / RECEIPTS_FILE, checkpoint)
+        _optional_write(folder / RECEIPTS_FILE, receipts_file(checkpoint=checkpoint))
+        _optional_write(folder / ROTATIONS_FILE, rotations_file(checkpoint=checkpoint))
         if prefix is not None:
             _write(folder / PRUNED_FILE, prefix.to_bytes())
         os.sync()
@@ -111,6 +115,9 @@ def log_parts(*, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
     receipts = receipts_file(checkpoint=checkpoint)
     if receipts is not None:
         yield RECEIPTS_FILE, receipts
+    rotations = rotations_file(checkpoint=checkpoint)
+    if rotations is not None:
+        yield ROTATIONS_FILE, rotations
 
 
 def log_tiles(*, size: int, first: int) -> Iterator[Tile]:
@@ -146,12 +153,11 @@ def _prefix(folder: Path, log: str) -> PrunedPrefix | None:
     return before
 
 
-def _receipts_write(path: Path, checkpoint: Checkpoint) -> None:
-    receipts = receipts_file(checkpoint=checkpoint)
-    if receipts is None:
+def _optional_write(path: Path, content: bytes | None) -> None:
+    if content is None:
         path.unlink(missing_ok=True)
     else:
-        _write(path, receipts)
+        _write(path, content)
 
 
 def _require_continuation(path: Path, checkpoint: Checkpoint) -> None:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, connections, transaction
 
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.errors import KeyRotationPendingError, KeyUnavailableError, UnknownEntryError
-from audit.keys import KeyRing, file_replace, key_addresses, key_file_next, key_open
+from audit.keys import KeyRing, file_replace, key_addresses, key_file_next, key_files_hand, key_open
 from audit.models import Checkpoint, Entry
 from audit.selectors import entry_prove
 from audit.services import event_record
@@ -27,6 +27,7 @@ from modelnotary.ledger.keys import SigningKey, key_generate
 from modelnotary.ledger.log_keys import ROTATION_EVENT, ROTATION_NOTE, KeyRotation, LogKeys, rotation_of
 from modelnotary.ledger.note import NoteSigner, NoteVerifier
 from modelnotary.ledger.signature_types import ED25519
+from modelnotary.verify.rotations import rotations_write
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,8 @@ def key_rotate(
     """Hand a log over to a new key, or go on where an earlier call was interrupted.
 
     1. Learn the log's keys from the trust file. Is there an entry by which the newest hands over? Then go on at 4.
-    2. Find or make the new key: one at an address that the log does not use yet, else a new file.
+    2. Find or make the new key: one at an address that the log does not use yet, else a new file, which the signer gets
+       too where it has a folder of its own.
     3. Record the entry, signed by both keys.
     4. Wait until sequencer and signer have signed the checkpoint that ends with it.
     5. Prove the entry in that checkpoint, follow the trust file by the proof as an auditor would, and write both.
@@ -109,6 +111,7 @@ def key_rotate(
 
     Raises:
         KeyUnavailableError: The old or the new key cannot be used, or there is no address for the new one.
+        OSError: The signer's folder cannot be written.
         KeyRotationPendingError: The entry is recorded, but not signed in time. The same call goes on.
         TrustError: The trust file cannot be read, or the proof does not hold under it.
         UnknownEntryError: There is no such log, or the trust file does not know it.
@@ -129,7 +132,7 @@ def key_rotate(
     assert entry.seq is not None
     proof = entry_prove(entry=entry, checkpoint=closing).proof.encode()  # 5
     followed = trust.followed(proof)
-    proof_path = settings.NOTARY_HOME / PROOFS / f"{name}-{entry.seq}.tlog-proof"
+    proof_path = _proof_path(name, entry.seq)
     proof_path.parent.mkdir(exist_ok=True)
     file_replace(proof_path, proof)
     if followed != trust:
@@ -147,6 +150,47 @@ def key_rotate(
         proof=proof_path,
         again=done is not None,
     )
+
+
+def rotation_proofs(*, checkpoint: Checkpoint) -> list[bytes]:
+    """Give the proofs of a log's rotations up to a checkpoint, the oldest first, for whoever has an older key.
+
+    They are the files that rotations left; one that is gone is made again from the log.
+
+    Raises:
+        TrustError: The trust file cannot be read.
+        UnknownEntryError: The proof is gone, and the entry or the checkpoint that ends with it too.
+    """
+    keys = Trust.from_file(settings.NOTARY_HOME / TRUST_FILE).log_verifier(checkpoint.origin)
+    taken_over = [key for key in keys.keys if key.verifier.algorithm == ED25519] if keys else []
+    indices = [key.from_size - 1 for key in taken_over if 0 < key.from_size <= checkpoint.size]
+    return [_proof_kept(checkpoint, index) for index in indices]
+
+
+def rotations_file(*, checkpoint: Checkpoint) -> bytes | None:
+    """Give the file of `rotation_proofs` that stands beside a log; None for one that has had a single key.
+
+    Raises:
+        TrustError: As `rotation_proofs`.
+        UnknownEntryError: As `rotation_proofs`.
+    """
+    proofs = rotation_proofs(checkpoint=checkpoint)
+    return rotations_write(proofs) if proofs else None
+
+
+def _proof_kept(checkpoint: Checkpoint, index: int) -> bytes:
+    path = _proof_path(checkpoint.log, index)
+    if path.is_file():
+        return path.read_bytes()
+    entry = Entry.objects.filter(log=checkpoint.log, seq=index).first()
+    closing = Checkpoint.objects.filter(log=checkpoint.log, size=index + 1).first()
+    if entry is None or closing is None:
+        raise UnknownEntryError(f"{path} is gone, and {checkpoint.origin} has no longer what it was made of")
+    return entry_prove(entry=entry, checkpoint=closing).proof.encode()
+
+
+def _proof_path(name: str, index: int) -> Path:
+    return settings.NOTARY_HOME / PROOFS / f"{name}-{index}.tlog-proof"
 
 
 def _log_current(log: Log) -> tuple[str, str]:
@@ -199,6 +243,9 @@ def _record(  # noqa: PLR0917 - the parts of one statement
     origin = keys.name
     old = NoteSigner(origin, ring.find(_newest(keys).public_key))
     new = NoteSigner(origin, _new_key(name, keys, progress))
+    # Before the entry: from it on nothing is signed without the new key.
+    for handed in key_files_hand(name):
+        progress(f"the signer has the new key at {handed}")
     rotation = KeyRotation(old.verifier, new.verifier, overlap)
     note = rotation.sign(old, new)
     # The same statement has the same identifier, so that two calls at once record it once.

@@ -44,6 +44,29 @@ def key_file_next(name: str) -> Path:
     return Path(settings.KEYS_DIR) / (f"{name}.key" if number == 1 else f"{name}.{number}.key")
 
 
+def key_files_hand(name: str) -> list[Path]:
+    """Give the signer, where it has a folder of its own, the key files of a log that it lacks, each whole.
+
+    Returns:
+        What it was given.
+
+    Raises:
+        OSError: A file cannot be read, or the folder not be written.
+    """
+    if not settings.KEYS_SIGNER or settings.LOG_KEYS.get(name):
+        return []
+    lacking = [(path, to) for _, path in _files(name) if not (to := Path(settings.KEYS_SIGNER) / path.name).exists()]
+    for path, to in lacking:
+        fresh = to.with_name(f".{to.name}.new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
+            file.write(path.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(to)
+    return [to for _, to in lacking]
+
+
 def key_open(address: str) -> SigningKey:
     """Open a private key.
 

@@ -36,6 +36,8 @@ PUBLIC_URL = env_str("PUBLIC_URL")
 SIGNER_URL = env_str("SIGNER_URL")
 ANCHORS = env_list("ANCHORS", default=[])
 KEYS_DIR = NOTARY_HOME / "keys"
+# Where the signer has its own copy of the logs' key files, if it does not read KEYS_DIR itself.
+KEYS_SIGNER = env_str("KEYS_SIGNER", default="")
 # Addresses of a log's keys, the oldest first; without any they are files in KEYS_DIR.
 LOG_KEYS = {"lineage": env_list("LINEAGE_KEY", default=[]), "access": env_list("ACCESS_KEY", default=[])}
 PKCS11_PIN = env_secret("PKCS11_PIN") if any(map(os.environ.get, ("PKCS11_PIN", "PKCS11_PIN_FILE"))) else ""

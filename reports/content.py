@@ -340,12 +340,16 @@ class AccessSummary:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The signed state of a log: the C2SP signed note as issued, and what it says (root in base64)."""
+    """The signed state of a log: the C2SP signed note as issued, and what it says (root in base64).
+
+    ``rotations`` are the proofs (c2sp.org/tlog-proof) by which who has an older key follows to the one that signed.
+    """
 
     origin: str
     size: int
     root: str
     note: str
+    rotations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

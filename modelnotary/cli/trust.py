@@ -17,20 +17,23 @@ def _trust() -> None:
 def follow(
     trust: Annotated[Path, typer.Argument(metavar="TRUST", help="The trust file that you rely on; it is not changed.")],
     proofs: Annotated[
-        list[Path], typer.Argument(metavar="PROOF", help="Proofs of entries key.rotated, the oldest first.")
+        list[Path],
+        typer.Argument(metavar="PROOF", help="Proofs of entries key.rotated, the oldest first, or a rotations.json."),
     ],
     out: Annotated[Path, typer.Option(help="Where to write the trust file that names the new keys.")],
 ) -> None:
     """Follow logs to their new keys, by proofs that the keys you have signed."""
-    from modelnotary.ledger.proof import MAX_PROOF_BYTES
     from modelnotary.verify.errors import VerifyError
     from modelnotary.verify.evidence_file import evidence_read
+    from modelnotary.verify.rotations import MAX_ROTATIONS_BYTES, ROTATIONS_FILE, rotations_parse
     from modelnotary.verify.trust import Trust
 
     try:
         followed = Trust.from_file(trust)
-        for proof in proofs:
-            followed = followed.followed(evidence_read(proof, MAX_PROOF_BYTES))
+        for path in proofs:
+            data = evidence_read(path, MAX_ROTATIONS_BYTES)
+            for proof in rotations_parse(data) if path.name == ROTATIONS_FILE else (data,):
+                followed = followed.followed(proof)
         out.write_bytes(followed.to_bytes())
     except (VerifyError, OSError) as error:
         typer.echo(f"modelnotary trust: {error}", err=True)

@@ -7,14 +7,16 @@ The procedure of `bundle_examine`, numbered as in the code:
 3.  Open the manifest: signed by a decision key of the trust file that was in force when it was made.
 4.  Compare the files with the manifest: each is there with its size and SHA-256, and there is no other but tiles
     of the logs, which step 6 covers.
-5.  For each log, open the checkpoint: signed by the log's own key, by as many witnesses as the auditor's policy
-    asks for, and the one the manifest states.
+5.  For each log, follow its key from the one in the trust file to the newest, by the proofs of rotations that are
+    there. Open the checkpoint: signed by the log's own key, by as many witnesses as the auditor's policy asks for,
+    and the one the manifest states.
 6.  Hash every entry of the log again and read it as an event; rebuild the tree and the chain; compare every
     hash with the tiles of hashes, the root with the checkpoint, the chain head with the one stated, and the
     chain with what entries `ledger.chain_head` tell of it.
     A log that follows a restored one must say so in entry 0, and what it says of its predecessor must be what
     the predecessor itself, the checkpoint signed last for it, and step 7 bear out. Of entries that are gone the
-    roots are there, and an entry is proved that tells of it.
+    roots are there, and an entry is proved that tells of it. An entry that claims a new key without the signatures
+    of both keys is named; it changes no key.
 7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
     then had.
 8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the
@@ -160,6 +162,7 @@ class _Examination:
             self.checks += checks
             if examination.pruned is not None:
                 self.pruned.append(examination.pruned)
+            self.trust = examination.trust
         succession = SuccessionExamination(files, manifest.logs, self.trust, self._kept).checks(replays)
         self.checks += succession
         self._kept_check(manifest, replays, self.trust)  # 7

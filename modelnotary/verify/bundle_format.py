@@ -29,7 +29,8 @@ MANIFEST_FORMAT = "modelnotary-bundle/v1"
 MANIFEST_PAYLOAD_TYPE = "application/vnd.modelnotary.bundle+json"
 KNOWN_FILE = re.compile(
     r"trust\.json|reports\.json"
-    r"|logs/[a-z0-9_-]+/(?:checkpoint|chain|pruned\.json|receipts\.json|tile/(?:entries|[0-7])/[0-9x/]+(?:\.p/[0-9]+)?)"
+    r"|logs/[a-z0-9_-]+/(?:checkpoint|chain|pruned\.json|receipts\.json|rotations\.json"
+    r"|tile/(?:entries|[0-7])/[0-9x/]+(?:\.p/[0-9]+)?)"
     r"|decisions/(?P<decision>[a-z]+_[0-9a-f]{32})\.dsse\.json"
     r"|evidence/(?P<evidence>[a-z]+_[0-9a-f]{32})\.json"
     r"|policies/(?P<policy>[A-Za-z0-9_-]+-v[0-9]+)\.yaml",

@@ -6,18 +6,20 @@ from itertools import islice
 
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.errors import LedgerError
+from modelnotary.ledger.log_keys import ROTATION_EVENT
 from modelnotary.ledger.tiles import TILE_WIDTH, tiles_of_level
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import chain_file, log_folder
 from modelnotary.verify.chain_heads import heads_check
-from modelnotary.verify.errors import BundleError
+from modelnotary.verify.errors import BundleError, TrustError
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import LogError, Progress, Replay, log_replay
 from modelnotary.verify.log_stretch import Interest
 from modelnotary.verify.pruning import Pruned, prefix_read
 from modelnotary.verify.receipts import RECEIPTS_FILE, note_with_cosignatures, receipts_check, receipts_parse
 from modelnotary.verify.result import Check, Outcome, failed, missing, passed
+from modelnotary.verify.rotations import ROTATIONS_FILE, rotations_follow, rotations_judge, rotations_parse
 from modelnotary.verify.trust import Trust
 from modelnotary.verify.witnesses import witnesses_check
 
@@ -50,6 +52,11 @@ class LogExamination:
         self._name = self._folder.removeprefix("logs/")
         self.pruned: Pruned | None = None
 
+    @property
+    def trust(self) -> Trust:
+        """The trust file's keys, and after `run` those that took over from them."""
+        return self._trust
+
     def run(self, interest: Interest, progress: Progress) -> tuple[Sequence[Check], Replay | None]:
         """Make all checks; the log as read again is None when it cannot be read.
 
@@ -57,8 +64,9 @@ class LogExamination:
             interest: what to look for in the entries.
             progress: told how far the reading is.
         """
+        followed = self._follow()
         prefix, pruning = prefix_read(self._files, self._folder, self._stated, self._trust)
-        checks = [self._checkpoint(), *self._witnesses(), *pruning]
+        checks = [*followed, self._checkpoint(), *self._witnesses(), *pruning]
         first = 0 if prefix is None else prefix.min_index
         absent = self._absent(first)
         if absent is not None:
@@ -73,7 +81,24 @@ class LogExamination:
             self.pruned = Pruned(prefix, replay.roots_gone)
         words = f"all {self._stated.size - first} from {first} on" if first else f"all {self._stated.size}"
         checks.append(passed(f"{self._name} entries", f"{words} read and hashed again"))
-        return [*checks, self._tree(replay), self._chain(replay), *self._receipts()], replay
+        checks += [self._tree(replay), self._chain(replay), *self._rotations(replay), *self._receipts()]
+        return checks, replay
+
+    def _follow(self) -> list[Check]:
+        """Follow the log to its newest key; where a proof does not hold, to none."""
+        path, check = f"{self._folder}/{ROTATIONS_FILE}", f"{self._name} keys"
+        if self._trust.log_verifier(self._stated.origin) is None or path not in self._files.sizes:
+            return []
+        try:
+            proofs = rotations_parse(self._files.read(path))
+            self._trust, words = rotations_follow(self._trust, self._stated.origin, proofs)
+        except (BundleError, TrustError) as error:
+            return [failed(check, str(error))]
+        return [passed(check, words)]
+
+    def _rotations(self, replay: Replay) -> list[Check]:
+        keys = self._trust.log_verifier(self._stated.origin)
+        return [] if keys is None else rotations_judge(self._name, keys, replay.namings.get(ROTATION_EVENT, []))
 
     def _absent(self, first: int) -> Check | None:
         """Name a file that is not there. Stops at the first, however many entries the log claims to have."""

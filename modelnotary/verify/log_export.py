@@ -5,8 +5,8 @@ The procedure of `log_examine`, numbered as in the code:
 1. List the folder. Links and special files are refused.
 2. Take the trust file: the one given, else, unpinned, the one in the folder.
 3. Read the checkpoint; it says which log this is and how many entries it has.
-4. Make of it what steps 5 and 6 of a bundle make of each log: the checkpoint is signed by the log's own key, every
-   entry is hashed again, and tree and chain are rebuilt and compared.
+4. Make of it what steps 5 and 6 of a bundle make of each log: its key is followed to the newest, the checkpoint is
+   signed by it, every entry is hashed again, and tree and chain are rebuilt and compared.
 5. Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it then had.
 6. Find no file but these and the tiles of the log.
 """
@@ -33,10 +33,11 @@ from modelnotary.verify.log_stretch import Interest
 from modelnotary.verify.pruning import PRUNED_FILE, Pruned
 from modelnotary.verify.receipts import RECEIPTS_FILE
 from modelnotary.verify.result import Check, TrustAnchor, VerificationReport, failed, missing, passed
+from modelnotary.verify.rotations import ROTATIONS_FILE
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
 CHECKPOINT_FILE = "checkpoint"
-_FILES = frozenset({CHECKPOINT_FILE, "chain", RECEIPTS_FILE, PRUNED_FILE, TRUST_FILE})
+_FILES = frozenset({CHECKPOINT_FILE, "chain", RECEIPTS_FILE, ROTATIONS_FILE, PRUNED_FILE, TRUST_FILE})
 
 
 def log_examine(
@@ -92,6 +93,7 @@ class _Examination:
         log = LogExamination(named, stated, self.trust, self._kept, self._policy)  # 4
         checks, self.replay = log.run(Interest(log=log_class(stated.origin)), self._progress)
         self.checks += checks
+        self.trust = log.trust
         succession = SuccessionExamination(named, [stated], self.trust, self._kept)
         self.checks += succession.checks({stated.origin: self.replay}, alone=True)
         if log.pruned is not None:

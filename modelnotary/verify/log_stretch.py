@@ -8,6 +8,7 @@ from modelnotary.ledger.digest import HASH_BYTES, Digest
 from modelnotary.ledger.errors import ChainHeadError, EventError, TileError
 from modelnotary.ledger.event import Event
 from modelnotary.ledger.incarnation import LOG_INCARNATION
+from modelnotary.ledger.log_keys import ROTATION_EVENT, ROTATION_NOTE
 from modelnotary.ledger.merkle import leaf_hash, leaf_hashes
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, bundle_prefix
 from modelnotary.ledger.tree import perfect_root
@@ -48,12 +49,12 @@ class Interest:
             return event.subject.id in self.names or event.data.get("model_version") == self.about
         if event.type == POLICY_PUBLISHED:
             return event.subject.digest in self.digests
-        return event.type in {REPORT_ISSUED, LOG_INCARNATION}
+        return event.type in {REPORT_ISSUED, LOG_INCARNATION, ROTATION_EVENT}
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """A ledger entry that names a file of the bundle: where it stands, and what it says."""
+    """A ledger entry that names a file of the bundle, or a new key: where it stands, and what it says."""
 
     type: str
     index: int
@@ -61,6 +62,7 @@ class Naming:
     digest: Digest | None
     attestation: str | None
     model_version: str | None
+    rotation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _naming(index: int, event: Event) -> Naming:
         event.subject.digest,
         _text(event.data.get("attestation_digest")),
         _text(event.data.get("model_version")),
+        _text(event.data.get(ROTATION_NOTE)) if event.type == ROTATION_EVENT else None,
     )
 
 

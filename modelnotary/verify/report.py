@@ -13,7 +13,8 @@ The procedure of `verify_report`, numbered as in the code:
 5.  Take out the attached data: canonical JSON of the report format.
 6.  Open every decision in them: signed by a decision key in force at its time, and telling of the model, the
     environment, the policy, the rules and the approvals what the report tells.
-7.  Open the checkpoints: signed by the logs' own keys. Check every ledger proof against them.
+7.  Follow the logs' keys from those in the trust file to the newest, by the proofs of rotations that are there. Open
+    the checkpoints: signed by the logs' own keys. Check every ledger proof against them.
 8.  Compare every citation with the entry it names: kind, id and digest of its subject.
 
 The first step that fails ends the procedure. Not checked: whether a certificate was revoked, which needs the
@@ -30,10 +31,12 @@ from modelnotary.verify.report_claims import (
     CHECKPOINTS,
     CITATIONS,
     DECISIONS,
+    KEYS,
     PROOFS,
     checkpoints_check,
     citations_check,
     decisions_check,
+    keys_follow,
     proofs_check,
 )
 from modelnotary.verify.report_signature import (
@@ -117,7 +120,10 @@ class _Examination:
 
     def _claims(self, twin: Twin, trust: Trust) -> None:
         self._passed(DECISIONS, decisions_check(twin, trust))  # 6
-        self._passed(CHECKPOINTS, checkpoints_check(twin, trust))  # 7
+        trust, followed = keys_follow(twin, trust)  # 7
+        if followed:
+            self._passed(KEYS, followed)
+        self._passed(CHECKPOINTS, checkpoints_check(twin, trust))
         proven = proofs_check(twin, trust)
         self._passed(PROOFS, f"{len(proven)} entries are in the signed trees")
         self._passed(CITATIONS, citations_check(twin, proven))  # 8

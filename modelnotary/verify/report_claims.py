@@ -14,11 +14,14 @@ from modelnotary.ledger.incarnation import log_class
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.text import base64_bytes, base64_text
 from modelnotary.times import format_time
+from modelnotary.verify.errors import TrustError
 from modelnotary.verify.report_signature import ReportProblem
 from modelnotary.verify.report_twin import StatedCheckpoint, StatedCitation, StatedDecision, StatedProof, Twin
+from modelnotary.verify.rotations import rotations_follow
 from modelnotary.verify.trust import Trust
 
 DECISIONS = "decisions"
+KEYS = "keys"
 CHECKPOINTS = "checkpoints"
 PROOFS = "ledger proofs"
 CITATIONS = "citations"
@@ -49,6 +52,23 @@ def decisions_check(twin: Twin, trust: Trust) -> str:
             if not is_told:
                 raise ReportProblem(DECISIONS, f"the report and the signed decision {stated.id} differ in {what}")
     return f"{len(twin.decisions)} signed by trusted keys, and as the report prints them"
+
+
+def keys_follow(twin: Twin, trust: Trust) -> tuple[Trust, str]:
+    """Follow each log to its newest key, by the proofs of rotations in the report.
+
+    Raises:
+        ReportProblem: one of them does not hold.
+    """
+    told = []
+    for point in twin.checkpoints:
+        if point.rotations and trust.log_verifier(point.origin) is not None:
+            try:
+                trust, words = rotations_follow(trust, point.origin, point.rotations)
+            except TrustError as error:
+                raise ReportProblem(KEYS, f"{point.origin}: {error}") from error
+            told.append(f"{point.origin}: {words}")
+    return trust, "; ".join(told)
 
 
 def checkpoints_check(twin: Twin, trust: Trust) -> str:

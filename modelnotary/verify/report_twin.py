@@ -1,6 +1,6 @@
 """The facts attached to a report PDF as ``report.json``: what of them the verifier needs, read strictly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -44,12 +44,13 @@ class StatedDecision:
 
 @dataclass(frozen=True, slots=True)
 class StatedCheckpoint:
-    """The signed state of a log: what the report says it is, and the note itself."""
+    """The signed state of a log: what the report says it is, the note itself, and how the log came to its key."""
 
     origin: str
     size: int
     root: str
     note: bytes
+    rotations: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +198,20 @@ def _signature(value: Json) -> str:
 
 def _checkpoint(value: Json) -> StatedCheckpoint:
     match value:
-        case {"origin": str(origin), "size": int(size), "root": str(root), "note": str(note)}:
-            return StatedCheckpoint(origin, size, root, note.encode())
+        case {"origin": str(origin), "size": int(size), "root": str(root), "note": str(note), **rest}:
+            return StatedCheckpoint(origin, size, root, note.encode(), _rotations(rest))
         case _:
             raise ReportProblem(CHECK, "a checkpoint in the report is malformed")
+
+
+def _rotations(rest: Mapping[object, object]) -> tuple[bytes, ...]:
+    match rest:
+        case {"rotations": [*proofs]} if all(isinstance(proof, str) for proof in proofs):
+            return tuple(str(proof).encode() for proof in proofs)
+        case {"rotations": _}:
+            raise ReportProblem(CHECK, "the rotations of a log's key in the report are malformed")
+        case _:
+            return ()
 
 
 def _proof(value: Json) -> StatedProof:

@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass, field
 
 from audit.enums import LineageEvent, Log
+from audit.key_rotation import rotation_proofs
 from audit.models import Checkpoint as SignedCheckpoint
 from audit.models import Entry
 from audit.pruning import prunings_of_class
@@ -79,4 +80,5 @@ class Citations:
 
 def _checkpoint(signed: SignedCheckpoint) -> Checkpoint:
     root = base64.b64encode(bytes(signed.root)).decode()
-    return Checkpoint(signed.origin, signed.size, root, signed.note)
+    rotations = tuple(proof.decode() for proof in rotation_proofs(checkpoint=signed))
+    return Checkpoint(signed.origin, signed.size, root, signed.note, rotations)

@@ -126,6 +126,15 @@ def test_a_documented_procedure_is_the_codes_own(module: str, section: str) -> N
     assert steps(section) == steps(stated or "") != []
 
 
+@pytest.mark.parametrize(("module", "section"), PROCEDURES, ids=[module for module, _ in PROCEDURES])
+def test_the_code_carries_the_number_of_each_step_and_no_other(module: str, section: str) -> None:
+    code = (CHECKOUT / module).read_text(encoding="utf-8")
+    carried = [
+        number for mark in re.findall(r"  # (\d+(?:, \d+)*)$", code, re.MULTILINE) for number in mark.split(", ")
+    ]
+    assert sorted(map(int, carried)) == list(range(1, len(steps(section)) + 1))
+
+
 # --- Commands ---------------------------------------------------------------------------------------------------------
 def commands(page: Path) -> Iterator[list[str]]:
     """The command lines of a page, in words: of its shell blocks, and those set in code within its sentences."""

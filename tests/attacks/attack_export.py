@@ -21,15 +21,19 @@ from modelnotary.ledger.chain_head import CHAIN_HEAD_EVENT, CHAIN_HEAD_EVERY
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
+from modelnotary.ledger.log_keys import ROTATION_EVENT, ROTATION_NOTE, KeyRotation
 from modelnotary.ledger.merkle import leaf_hash
+from modelnotary.ledger.note import note_sign
+from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tiles import TILE_WIDTH, bundle_encode
-from modelnotary.ledger.tree import tree_root
+from modelnotary.ledger.tree import inclusion_path, perfect_root, tree_root
 from modelnotary.verify.archive import archive_write
 from modelnotary.verify.bundle import verify_bundle
 from modelnotary.verify.bundle_format import MANIFEST_FILE, MANIFEST_PAYLOAD_TYPE, reports_file
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.receipts import RECEIPTS_FILE, Receipt, receipts_write
 from modelnotary.verify.result import Outcome
+from modelnotary.verify.rotations import ROTATIONS_FILE, rotations_write
 
 HAND = "can write the files"
 DECISION_KEY = "holds the decision key"
@@ -234,6 +238,20 @@ def history_without_the_log_key(export: Export) -> Finding:
     return Finding("lineage checkpoint")
 
 
+def rotation_forged(export: Export) -> Finding:
+    keys, index = replace(KEYS, lineage=FORGER.lineage), export.at
+    old, new = KEYS.signer(LINEAGE), keys.signer(LINEAGE)
+    note = note_sign(KeyRotation(old.verifier, new.verifier, 0).text, [new])
+    entry = sample.event(index, ROTATION_EVENT, Subject("log", LINEAGE), {ROTATION_NOTE: note.decode()})
+    forged = replace(export.sample, keys=keys, edit_entries=lambda all_: [*all_[:index], entry, *all_[index + 1 :]])
+    leaves = [leaf_hash(item) for item in forged.entries()[: index + 1]]
+    closing = checkpoint_sign(Checkpoint(LINEAGE, len(leaves), tree_root(leaves)), new)
+    path = inclusion_path(index, len(leaves), lambda level, at: perfect_root(leaves[at << level : at + 1 << level]))
+    rotations = rotations_write([InclusionProof(index, tuple(path), closing, entry).to_bytes()])
+    export.files = replace(forged, edit_files=lambda files: files | {f"{LOG}/{ROTATIONS_FILE}": rotations}).files()
+    return Finding("lineage keys")
+
+
 def evidence_replaced(export: Export) -> Finding:
     export.resign(KEYS.decision, {EVIDENCE: b'{"payload":{"ratio":0.99}}'})
     return Finding("evidence")
@@ -351,6 +369,7 @@ ATTACKS: tuple[Attack[Export], ...] = (
     Attack("a byte changed in a header of the archive", HAND, archive_header),
     Attack("a manifest signed with the log's key", HAND, manifest_by_the_log_key),
     Attack("history rewritten and signed anew but for the log", DECISION_KEY, history_without_the_log_key),
+    Attack("the same, with a rotation to a key that the log never named", DECISION_KEY, rotation_forged),
     Attack("evidence replaced, the manifest signed anew", DECISION_KEY, evidence_replaced),
     Attack("a decision replaced, the manifest signed anew", DECISION_KEY, decision_replaced),
     Attack("an approval replaced by a denial", DECISION_KEY, denial_for_approval),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ from ledger_driver import connect, event_append, events_append, log_named, seque
 from audit import key_rotation
 from audit.enums import Log
 from audit.errors import KeyRotationPendingError, KeyUnavailableError
-from audit.key_rotation import Rotated, key_rotate
+from audit.exporting import log_export
+from audit.key_rotation import Rotated, key_rotate, rotations_file
 from audit.keys import KeyRing, key_addresses, key_open
 from audit.models import Checkpoint, Entry
-from audit.selectors import entry_prove
+from audit.selectors import checkpoint_latest, entry_prove
 from audit.sequencing import checkpoint_store
 from audit.signer_memory import SignerMemory
 from audit.signing import LogSigner
@@ -32,6 +34,7 @@ from modelnotary.ledger.keys import key_generate
 from modelnotary.ledger.log_keys import KeyRotation, LogKey, LogKeys
 from modelnotary.ledger.note import NoteSigner, note_sign, note_split
 from modelnotary.verify.errors import TrustError
+from modelnotary.verify.rotations import rotations_follow, rotations_parse
 from modelnotary.verify.trust import Trust
 
 ACTOR = Actor("system", "test", "A test")
@@ -270,6 +273,64 @@ def test_a_forged_rotation_in_the_log_changes_no_key(office: Office, what: str) 
     proof = entry_prove(entry=forged, checkpoint=closing).proof.encode()
     with pytest.raises(TrustError):
         Trust(office.origin.removesuffix("/lineage"), (LogKeys.of(office.signer(0).verifier),), (), ()).followed(proof)
+
+
+def test_a_signer_with_a_folder_of_its_own_has_the_new_key_before_the_entry(office: Office, settings: Any) -> None:
+    """As with docker-compose.yml, where the signer sees nothing of the keys but its own copies."""
+    own = office.home / "own"
+    own.mkdir()
+    shutil.copy(office.home / "keys" / "lineage.key", own)
+    settings.KEYS_SIGNER = str(own)
+
+    def addresses() -> list[str]:
+        return [path.as_uri() for path in sorted(own.iterdir(), key=lambda path: (len(path.name), path.name))]
+
+    signer = LogSigner(
+        keys=KeyRing(addresses),
+        memory=SignerMemory(office.home / "memory.json", office.origin),
+        connect=partial(connect, office.database, "signer"),
+    )
+
+    def wait() -> bool:
+        sequence_all(office.database)
+        note = signer.head_sign(now=datetime.now(UTC))
+        head = checkpoint_open(note, office.followed())
+        with connect(office.database, "sequencer", autocommit=True) as connection:
+            log = log_named(connection, "lineage")
+            checkpoint_store(connection, log, size=head.size, root=head.root, note=note.decode())
+        return True
+
+    rotated = office.rotate(wait=wait)
+    assert rotated.new == office.signer(1).verifier.text
+    assert [path.name for path in sorted(own.iterdir())] == ["lineage.2.key", "lineage.key"]
+    assert (own / "lineage.2.key").stat().st_mode & 0o777 == 0o400
+    assert (own / "lineage.2.key").read_bytes() == (office.home / "keys" / "lineage.2.key").read_bytes()
+    office.rotate(another=True, wait=wait)
+    assert len(list(own.iterdir())) == 3
+
+
+def test_exports_and_bundles_carry_the_proofs_also_when_their_files_are_gone(office: Office, tmp_path: Path) -> None:
+    before = tmp_path / "auditors.json"
+    before.write_bytes(office.trust.to_bytes())
+    assert rotations_file(checkpoint=checkpoint_latest(log="lineage")) is None
+    first = office.rotate(overlap=0)
+    events_append(office.database, 2)
+    office.rotate(overlap=0, another=True)
+    events_append(office.database, 2)
+    office.sign()
+    checkpoint = checkpoint_latest(log="lineage")
+    carried = rotations_file(checkpoint=checkpoint)
+    assert carried is not None
+    followed, words = rotations_follow(Trust.from_file(before), office.origin, rotations_parse(carried))
+    assert followed == office.trust
+    assert words.count("as the key before it says") == 2
+    assert checkpoint_open(checkpoint.note.encode(), office.keys).size == checkpoint.size
+    shutil.rmtree(office.home / "rotations")
+    assert rotations_file(checkpoint=checkpoint) == carried
+    closing = Checkpoint.objects.get(log="lineage", size=first.index + 1)
+    assert len(rotations_parse(rotations_file(checkpoint=closing) or b"")) == 1
+    log_export(log="lineage", folder=tmp_path / "export", progress=lambda _done, _all: None)
+    assert (tmp_path / "export" / "rotations.json").read_bytes() == carried
 
 
 def test_with_addresses_in_the_configuration_the_new_key_needs_one(office: Office, settings: Any) -> None:

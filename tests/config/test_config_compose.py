@@ -125,6 +125,14 @@ def test_all_keys_together_and_the_first_password_are_seen_by_the_preparation_on
         assert [name for name in started if volume in mounts(name)] == ["prepare"]
 
 
+def test_a_new_key_of_a_log_is_put_where_the_signer_reads_its_own() -> None:
+    at = SERVICES["prepare"]["environment"]["KEYS_SIGNER"]
+    assert mounts("prepare")["keys-signer"] == at
+    assert mounts("signer")["keys-signer"] == f"{SERVICES['signer']['environment']['NOTARY_HOME']}/keys"
+    assert [name for name in PROCESSES if "KEYS_SIGNER" in SERVICES[name].get("environment", {})] == []
+    assert f"${{KEYS_SIGNER:-{at}}}" in (CHECKOUT / "deploy" / "prepare.sh").read_text()
+
+
 def test_every_secret_is_made_random_and_kept(secrets: Path) -> None:
     made = {path.name: path.read_text() for path in secrets.iterdir() if path.name != ".gitignore"}
     assert {f"deploy/secrets/{name}" for name in made} == {secret["file"] for secret in COMPOSE["secrets"].values()}
