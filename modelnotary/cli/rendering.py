@@ -10,6 +10,7 @@ from modelnotary.verify.result import (
     VerificationReport,
     exit_code_of,
 )
+from modelnotary.verify.steps import steps_of
 
 _MARKS = {Outcome.PASS: "✓ holds  ", Outcome.FAIL: "✗ FAILS  ", Outcome.MISSING: "? MISSING"}
 _KINDS = {
@@ -49,13 +50,14 @@ def reports_json(reports: Sequence[VerificationReport]) -> str:
 
 
 def _report_lines(report: VerificationReport) -> Iterator[str]:
-    yield f"{report.path}: {_KINDS[report.kind]}"
+    yield f"{report.path}: {_KINDS[report.kind]}, by the numbered steps of its procedure"
     if report.anchor is not None:
         yield from _anchor_lines(report.anchor)
     for check in report.checks:
-        yield f"  {_MARKS[check.outcome]}  {check.name}: {check.detail}"
+        steps = ", ".join(map(str, steps_of(report.kind, check.name)))
+        yield f"  {_MARKS[check.outcome]}  {steps:<4}  {check.name}: {check.detail}"
         if check.span is not None and check.index is None:
-            yield f"             the first bad entry is one of {check.span[0]} to {check.span[1] - 1}"
+            yield f"                   the first bad entry is one of {check.span[0]} to {check.span[1] - 1}"
     yield _VERDICTS[report.exit_code]
 
 

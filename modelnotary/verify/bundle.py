@@ -16,7 +16,7 @@ The procedure of `bundle_examine`, numbered as in the code:
     A log that follows a restored one must say so in entry 0, and what it says of its predecessor must be what
     the predecessor itself, the checkpoint signed last for it, and step 7 bear out. Of entries that are gone the
     roots are there, and an entry is proved that tells of it. An entry that claims a new key without the signatures
-    of both keys is named; it changes no key.
+    of both keys is named; it changes no key. What anchors gave is checked as receipts are.
 7.  Compare with a checkpoint kept earlier, if there is one: the log must begin with exactly the entries it
     then had.
 8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the

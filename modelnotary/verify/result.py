@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from modelnotary.ledger.canonical import Json
+from modelnotary.verify.steps import steps_of
 
 
 class Outcome(StrEnum):
@@ -118,7 +119,7 @@ class VerificationReport:
             "path": self.path,
             "verdict": self.exit_code.name.lower(),
             "trust": None if self.anchor is None else self.anchor.to_json(),
-            "checks": [check.to_json() for check in self.checks],
+            "checks": [check.to_json() | {"steps": list(steps_of(self.kind, check.name))} for check in self.checks],
         }
 
 

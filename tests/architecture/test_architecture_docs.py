@@ -13,6 +13,7 @@ from config.embedded import CHECKOUT
 from config.embedded.installation import Installation
 from governance.policy.evaluation import Outcome, ReasonCode
 from governance.policy.facts import fact_types
+from modelnotary.verify.steps import LOG_STEPS, STEPS
 
 PACKAGES = ("audit", "config", "explain", "governance", "modelnotary", "reports")
 
@@ -133,6 +134,20 @@ def test_the_code_carries_the_number_of_each_step_and_no_other(module: str, sect
         number for mark in re.findall(r"  # (\d+(?:, \d+)*)$", code, re.MULTILINE) for number in mark.split(", ")
     ]
     assert sorted(map(int, carried)) == list(range(1, len(steps(section)) + 1))
+
+
+PRINTED = {"bundle": "bundle", "log_export": "log", "log_archive": "archive"}
+
+
+@pytest.mark.parametrize(("module", "section"), PROCEDURES, ids=[module for module, _ in PROCEDURES])
+def test_what_is_printed_names_every_step_and_no_other(module: str, section: str) -> None:
+    """The procedures of all paths together and of receipts are parts of others, whose checks carry their numbers."""
+    kind = PRINTED.get(Path(module).stem, Path(module).stem)
+    if kind in {"procedure", "receipts"}:
+        assert kind not in STEPS
+        return
+    checks = [*STEPS[kind].values(), *LOG_STEPS.get(kind, {}).values()]
+    assert {number for numbers in checks for number in numbers} == set(range(1, len(steps(section)) + 1))
 
 
 # --- Commands ---------------------------------------------------------------------------------------------------------

@@ -42,8 +42,9 @@ def run_beside(stack: Stack, *command: str, **variables: str) -> str:
         | stack.services.environment()
         | {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": str(CHECKOUT)}
         | variables,
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout

@@ -33,6 +33,7 @@ from modelnotary.verify.result import (
     missing,
     passed,
 )
+from modelnotary.verify.steps import steps_of
 from modelnotary.verify.trust import Trust
 
 FILES = Sample().files()
@@ -72,6 +73,7 @@ def test_everything_genuine_verifies_in_one_call(desk: Path) -> None:
     assert [report.kind for report in reports] == ["decision", "bundle", "proof"]
     assert all(report.exit_code is ExitCode.VERIFIED for report in reports)
     assert all(report.anchor is not None and report.anchor.pinned for report in reports)
+    assert all(steps_of(report.kind, check.name) for report in reports for check in report.checks)
 
 
 def test_the_pinned_trust_file_wins_over_all_others(desk: Path) -> None:
@@ -328,7 +330,7 @@ def test_the_command_ends_with_the_code_of_its_finding(case: str, desk: Path) ->
 def test_the_command_names_the_failing_check_and_the_trust_file(desk: Path) -> None:
     damage(desk / "inbox" / "evidence" / "bundle.zip")
     result = run(desk, "verify", "bundle.zip", *PINNED)
-    assert "✗ FAILS    archive: " in result.stdout
+    assert "✗ FAILS    1     archive: " in result.stdout
     assert f"fingerprint {KEYS.trust().fingerprint}" in result.stdout
 
 
@@ -344,6 +346,8 @@ def test_the_result_as_json_says_the_same(desk: Path) -> None:
         "fingerprint": KEYS.trust().fingerprint,
     }
     assert {"pass", "missing"} == {check["outcome"] for check in report["checks"]}
+    steps = {check["name"]: check["steps"] for check in report["checks"]}
+    assert (steps["archive"], steps["lineage tree"], steps["evidence"]) == ([1], [6], [9])
 
 
 def test_names_in_evidence_cannot_steer_the_terminal(desk: Path) -> None:

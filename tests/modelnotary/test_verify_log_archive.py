@@ -26,6 +26,7 @@ from modelnotary.verify.log_archive_format import (
 )
 from modelnotary.verify.procedure import verify_paths
 from modelnotary.verify.result import ExitCode, Outcome, VerificationReport
+from modelnotary.verify.steps import steps_of
 
 SIZE = 1900
 ENTRIES = list(large_entries(SIZE))
@@ -133,6 +134,7 @@ def test_many_processes_find_the_same(archive: Path, monkeypatch: pytest.MonkeyP
     told: list[tuple[str, int, int]] = []
     [report] = verify_paths([archive], progress=lambda *args: told.append(args))
     assert report.exit_code is ExitCode.VERIFIED
+    assert all(steps_of(report.kind, check.name) for check in report.checks)
     assert told == [("lineage", 256, 768), ("lineage", 512, 768), ("lineage", 768, 768)]
     _flip("tile/entries/003")(archive)
     assert list(worst(verified(archive))) == ["files", "entries"]

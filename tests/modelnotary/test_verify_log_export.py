@@ -12,6 +12,7 @@ from modelnotary.verify.bundle_folder import LogWriter
 from modelnotary.verify.errors import InputError
 from modelnotary.verify.procedure import verify_paths
 from modelnotary.verify.result import ExitCode, Outcome, VerificationReport
+from modelnotary.verify.steps import steps_of
 
 SAMPLE = Sample(fill=700)
 SIZE = len(SAMPLE.entries())
@@ -40,6 +41,7 @@ def verified(path: Path, trust_file: Path | None = None, checkpoint_file: Path |
 def test_a_genuine_export_is_verified_and_says_whose_keys_were_used(export: Path, tmp_path: Path) -> None:
     report = verified(export)
     assert (report.kind, report.exit_code) == ("log", ExitCode.VERIFIED), report.to_json()
+    assert all(steps_of(report.kind, check.name) for check in report.checks)
     assert report.anchor is not None
     assert not report.anchor.pinned
     pinned = tmp_path / "pinned.json"

@@ -115,7 +115,7 @@ def test_an_old_trust_file_is_enough_and_it_is_said_how_the_key_was_followed(off
     assert keys.detail == (
         f"the key {NEW.verifier.key_id.hex()} signs from {FIRST + 1} entries on, as the key before it says; "
         f"the key {NEXT.verifier.key_id.hex()} signs from {SECOND + 1} entries on, as the key before it says; "
-        "to bring the trust file up to date, use: modelnotary trust follow"
+        "not in the trust file, which can be brought up to date: modelnotary trust follow"
     )
     assert named(report, "lineage rotations") == []
     # What is pinned is what is named, not what was made of it.
