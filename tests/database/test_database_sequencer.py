@@ -31,7 +31,7 @@ from ledger_driver import (
 )
 
 from audit.errors import CorruptLogError
-from audit.sequencing import _DRAIN, batch_sequence
+from audit.sequencing import _ALONG_INDEX, _DRAIN, batch_sequence
 from config.embedded.processes import wait_until
 
 WRITERS = 12
@@ -363,6 +363,22 @@ def test_a_batch_reads_its_own_bodies_and_not_the_whole_log(database: Database) 
         connection.rollback()
     read = [step for step in nodes(plan[0]["Plan"]) if step.get("Relation Name", "").startswith("body_")]
     assert sum(step["Actual Rows"] + step.get("Rows Removed by Filter", 0) for step in read) == 10
+
+
+def test_a_batch_reads_the_oldest_that_wait_and_not_all_that_wait(database: Database) -> None:
+    sequence_all(database)
+    events_append_many(database, 5000)
+    with connect(database, "sequencer") as connection:
+        connection.execute(_ALONG_INDEX)
+        (plan,) = connection.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON) " + _DRAIN,
+            {"log": 1, "limit": 10},
+        ).fetchone() or ({},)
+        connection.rollback()
+    steps = [step for step in nodes(plan[0]["Plan"]) if step.get("Relation Name") == "queue"]
+    assert {step["Actual Rows"] for step in steps} <= {0, 10}
+    assert {step["Node Type"] for step in steps} == {"ModifyTable", "Tid Scan", "Index Scan"}
+    sequence_all(database)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

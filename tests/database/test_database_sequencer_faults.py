@@ -62,8 +62,9 @@ batch_sequence(connection, lineage)
 count()
 print(sent)
 """
-# Lock the head, drain, look at the last entry, COPY, store subtrees, move the head, commit; then dead after the commit.
-STEPS = ("lock", "drain", "look", "copy", "nodes", "head", "commit", "after the commit")
+# Lock the head, say how to read, drain, look at the last entry, COPY, store subtrees, move the head, commit; then dead
+# after the commit.
+STEPS = ("lock", "settings", "drain", "look", "copy", "nodes", "head", "commit", "after the commit")
 
 
 def killed_batch(database: Database, fatal: int) -> subprocess.CompletedProcess[str]:
