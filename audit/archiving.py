@@ -35,10 +35,10 @@ from audit.selectors import (
     entry_get,
     entry_proof,
     holds_blocking,
-    node_reader,
     tile_read,
 )
 from audit.services import event_record
+from audit.stored_tree import node_reader
 from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.event import Actor, Event, Subject
 from modelnotary.verify.errors import BundleError, VerifyError
@@ -208,12 +208,13 @@ def partitions_drop(*, log: str, progress: Progress) -> list[str]:
 
 
 def _export(log: str, stretch: LogStretch, folder: Path, progress: Progress) -> None:
+    checkpoint = checkpoint_latest(log=log)
     source = ArchiveSource(
         log=log_read(log=log).log_class,
-        note=checkpoint_latest(log=log).note.encode(),
+        note=checkpoint.note.encode(),
         trust=(settings.NOTARY_HOME / TRUST_FILE).read_bytes(),
         tile=lambda tile: tile_read(log=log, tile=tile),
-        node=node_reader(log=log),
+        node=node_reader(log=log, size=checkpoint.size),
         chain=lambda size: chain_head(log=log, size=size),
     )
     archive_export(

@@ -13,12 +13,14 @@ from audit.enums import AccessEvent, AnchorKind, HoldScope, LineageEvent
 from audit.errors import CorruptLogError, LogFrozenError, NotSequencedError, PrunedError, UnknownEntryError
 from audit.models import AnchorRecord, Checkpoint, Entry, LegalHold, LogRecord
 from audit.pruning import prunings_of, prunings_since, require_kept
+from audit.stored_tree import TILES, TileMemory, tiles_read
 from audit.subject_keys import key_ring_read
 from modelnotary.ids import id_time
 from modelnotary.ledger.chain import CHAIN_START
+from modelnotary.ledger.merkle import leaf_hash, root_from_inclusion_proof
 from modelnotary.ledger.proof import InclusionProof
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_encode
-from modelnotary.ledger.tree import STORED_LEVELS, NodeReader, consistency_path, inclusion_path, stored_nodes
+from modelnotary.ledger.tree import STORED_LEVELS, consistency_path, inclusion_path
 
 _POLL_SECONDS = 0.1
 _DIGEST_PREFIX = "sha256:"
@@ -178,13 +180,14 @@ def entry_prove(*, entry: Entry, checkpoint: Checkpoint) -> EntryProof:
 
     Raises:
         NotSequencedError: The tree does not hold it.
+        CorruptLogError: What is stored does not lead to the signed root.
     """
     if entry.seq is None or entry.seq >= checkpoint.size:
         raise NotSequencedError(
             f"{entry.event_id} is recorded and waits for the next signed checkpoint; ask again in a second"
         )
-    path = inclusion_path(entry.seq, checkpoint.size, node_reader(log=entry.log))
     leaf = bytes(entry.bytes)
+    path = _inclusion_path(entry.log, entry.seq, checkpoint, leaf_hash(leaf))
     proof = InclusionProof(index=entry.seq, path=tuple(path), checkpoint=checkpoint.note.encode(), extra=leaf)
     return EntryProof(
         log=entry.log,
@@ -193,6 +196,18 @@ def entry_prove(*, entry: Entry, checkpoint: Checkpoint) -> EntryProof:
         leaf=leaf,
         proof=proof.to_bytes().decode(),
     )
+
+
+def _inclusion_path(log: str, index: int, checkpoint: Checkpoint, leaf: bytes) -> list[bytes]:
+    make = partial(inclusion_path, index, checkpoint.size)
+    path = TILES.path(log=log, size=checkpoint.size, make=make)
+    if root_from_inclusion_proof(index, checkpoint.size, leaf, path) != bytes(checkpoint.root):
+        # What was kept may stem from before the database was restored.
+        TILES.forget()
+        path = TILES.path(log=log, size=checkpoint.size, make=make)
+        if root_from_inclusion_proof(index, checkpoint.size, leaf, path) != bytes(checkpoint.root):
+            raise CorruptLogError(f"log {log}: entry {index} does not lead to the root signed at {checkpoint.size}")
+    return path
 
 
 def checkpoint_await(*, log: str, timeout: float = 60.0) -> Checkpoint:
@@ -235,7 +250,7 @@ def consistency_proof(*, log: str, old_size: int, new_size: int) -> list[bytes]:
     """
     if checkpoint_latest(log=log).size < new_size:
         raise UnknownEntryError(f"log {log} has no signed checkpoint that covers size {new_size}")
-    return consistency_path(old_size, new_size, node_reader(log=log))
+    return TileMemory().path(log=log, size=new_size, make=partial(consistency_path, old_size, new_size))
 
 
 def tile_read(*, log: str, tile: Tile) -> bytes:
@@ -250,7 +265,7 @@ def tile_read(*, log: str, tile: Tile) -> bytes:
     if (first + tile.width) << level > checkpoint_latest(log=log).size:
         raise UnknownEntryError(f"no signed checkpoint of log {log} covers {tile.path}")
     if tile.level is not None:
-        return b"".join(_stored_hashes(log, level, first, tile.width))
+        return tiles_read(log=log, tiles=[tile])[tile]
     places = Entry.objects.filter(log=log, seq__gte=first, seq__lt=first + tile.width).order_by("seq")
     entries = [bytes(entry) for entry in places.values_list("bytes", flat=True)]
     if len(entries) != tile.width:
@@ -280,31 +295,3 @@ def chain_head(*, log: str, size: int) -> bytes:
         return link
     require_kept(log=log, first=size - 1)
     raise NotSequencedError(f"log {log} has no entry {size - 1}")
-
-
-def node_reader(*, log: str) -> NodeReader:
-    """Read roots of perfect subtrees of a log."""
-    return stored_nodes(partial(_stored_hashes, log))
-
-
-def _stored_hashes(log: str, level: int, first: int, count: int) -> list[bytes]:
-    if level:
-        statement = (
-            "SELECT hash FROM ledger.node JOIN ledger.log USING (log_id) "
-            "WHERE name = %s AND level = %s AND idx >= %s AND idx < %s ORDER BY idx"
-        )
-        parameters: tuple[str | int, ...] = (log, level, first, first + count)
-    else:
-        statement = (
-            "SELECT leaf FROM ledger.entry JOIN ledger.log USING (log_id) "
-            "WHERE name = %s AND seq >= greatest(min_index, %s) AND seq < %s ORDER BY seq"
-        )
-        parameters = (log, first, first + count)
-    with connections["auditor"].cursor() as cursor:
-        cursor.execute(statement, parameters)
-        hashes = [bytes(value) for (value,) in cursor.fetchall()]
-    if len(hashes) != count:
-        if not level:
-            require_kept(log=log, first=first)
-        raise CorruptLogError(f"log {log} lacks hashes {first} to {first + count - 1} of level {level}")
-    return hashes

@@ -31,8 +31,8 @@ _HEAD = """
 SELECT size, root, chain, frontier FROM ledger.head h JOIN ledger.log l USING (log_id)
  WHERE log_id = %s AND l.state = %s FOR UPDATE OF h SKIP LOCKED
 """
-# The queue is emptied as fast as it is filled, so its statistics are always wrong. Along its index the oldest come first,
-# and the scan remembers which rows are dead; any other way reads all that waits, and all the dead, every time.
+# The queue is emptied as fast as it is filled, so its statistics are always wrong. Along its index the oldest come
+# first, and the scan remembers dead rows; any other way reads all that waits, and all the dead, every time.
 _ALONG_INDEX = "SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
 # In one statement, so that what is taken out of the queue is what is read. The queue's rows are never updated, so that
 # their places are as good as their keys; and the array makes of all the bodies one walk along their index.

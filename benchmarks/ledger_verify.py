@@ -38,15 +38,25 @@ def rows(entries: int = ENTRIES) -> Iterator[Row]:
                 theirs=partial(_raw_hashlib, entries),
                 goal=goal,
             )
-        yield alone(
-            f"offline: memory of the whole command on {entries:,} entries",
-            "MB",
-            ours=partial(_peak_memory, folder),
-            goal=300,
-            better="lower",
-            rounds=1,
-        )
+        yield _memory(folder, entries)
     yield alone(f"offline: inclusion proofs from a tree of {TREE:,}", "proofs/s", ours=_proofs_per_second, goal=100_000)
+
+
+def memory_rows(entries: int) -> Iterator[Row]:
+    """Measure memory alone, on an export of so many entries."""
+    with _export(entries) as (folder, _):
+        yield _memory(folder, entries)
+
+
+def _memory(folder: Path, entries: int) -> Row:
+    return alone(
+        f"offline: memory of the whole command on {entries:,} entries",
+        "MB",
+        ours=partial(_peak_memory, folder),
+        goal=300,
+        better="lower",
+        rounds=1,
+    )
 
 
 @contextmanager

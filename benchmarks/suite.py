@@ -138,12 +138,12 @@ def publish(suite: str, rows: Sequence[Row], *, where: str, fsync: str) -> None:
     (RESULTS / f"{suite}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def parts_chosen(parts: Iterable[str], description: str | None) -> list[str]:
-    """Read from the command line which parts of a suite to measure; all by default."""
-    known = list(parts)
+def parts_chosen(parts: Iterable[str], description: str | None, *, when_named: Iterable[str] = ()) -> list[str]:
+    """Read from the command line which parts of a suite to measure; all by default, but for those only when named."""
+    usual, known = list(parts), [*parts, *when_named]
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("parts", nargs="*", help=f"which to measure, all by default: {', '.join(known)}")
-    chosen: list[str] = options.parse_args().parts or known
+    options.add_argument("parts", nargs="*", help=f"of {', '.join(known)}; without any: {', '.join(usual)}")
+    chosen: list[str] = options.parse_args().parts or usual
     if unknown := set(chosen) - set(known):
         options.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(known)}")
     return chosen

@@ -6,6 +6,8 @@ import pytest
 import reference_tree
 from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 from ledger_driver import (
     bodies_of,
     connect,
@@ -24,9 +26,10 @@ from audit.selectors import (
     checkpoint_latest,
     consistency_proof,
     entry_proof,
-    node_reader,
+    entry_prove,
 )
 from audit.sequencing import checkpoint_store
+from audit.stored_tree import TILES, TileMemory
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_sign
 from modelnotary.ledger.errors import ProofError, TreeError
 from modelnotary.ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
@@ -72,7 +75,7 @@ def leaves(database: Database, signer: NoteSigner) -> list[bytes]:
 def test_inclusion_is_proven_in_every_tree_that_holds_the_entry(leaves: list[bytes], size: int) -> None:
     root = reference_tree.root(leaves[:size])
     for index in (index for index in INDICES if index < size):
-        path = inclusion_path(index, size, node_reader(log="lineage"))
+        path = TileMemory().path(log="lineage", size=size, make=partial(inclusion_path, index, size))
         assert path == reference_tree.path(index, leaves[:size])
         verify_inclusion(index, size, leaves[index], path, root)
 
@@ -141,10 +144,38 @@ def test_a_stored_subtree_that_was_removed_is_missed_and_not_made_up(database: D
     with connect(database, "superuser", autocommit=True) as connection, triggers_off(connection, "node"):
         connection.execute("CREATE TEMPORARY TABLE kept AS SELECT * FROM ledger.node WHERE log_id = 1 AND idx = 1")
         connection.execute("DELETE FROM ledger.node WHERE log_id = 1 AND idx = 1")
+        TILES.forget()
         with pytest.raises(CorruptLogError, match="lacks hashes"):
             entry_proof(event_id=Entry.objects.get(log="lineage", seq=0).event_id)
         connection.execute("INSERT INTO ledger.node SELECT * FROM kept")
     assert entry_proof(event_id=Entry.objects.get(log="lineage", seq=0).event_id).index == 0
+
+
+def test_a_proof_takes_one_statement_and_keeps_what_the_next_one_needs(leaves: list[bytes]) -> None:
+    entries = [Entry.objects.get(log="lineage", seq=index) for index in (0, 300)]
+    checkpoint = checkpoint_latest(log="lineage")
+    TILES.forget()
+    with CaptureQueriesContext(connections["auditor"]) as asked:
+        entry_prove(entry=entries[0], checkpoint=checkpoint)
+        entry_prove(entry=entries[1], checkpoint=checkpoint)
+    first, second = (query["sql"] for query in asked.captured_queries)
+    # The leaves beside it, those at the right edge, and the roots over 256; then the leaves beside it alone.
+    assert (first.count("string_agg"), second.count("string_agg")) == (3, 1)
+
+
+def test_what_was_kept_of_another_tree_is_read_anew_and_what_is_stored_wrongly_is_named(
+    database: Database, leaves: list[bytes]
+) -> None:
+    entry, checkpoint = Entry.objects.get(log="lineage", seq=5), checkpoint_latest(log="lineage")
+    with connect(database, "superuser", autocommit=True) as connection, triggers_off(connection, "node"):
+        connection.execute("UPDATE ledger.node SET hash = sha256(hash) WHERE log_id = 1 AND idx = 1")
+        TILES.forget()
+        with pytest.raises(CorruptLogError, match="does not lead to the root"):
+            entry_prove(entry=entry, checkpoint=checkpoint)
+        connection.execute(
+            "UPDATE ledger.node SET hash = %s WHERE log_id = 1 AND idx = 1", (tree_root(leaves[256:512]),)
+        )
+    assert entry_prove(entry=entry, checkpoint=checkpoint).index == 5
 
 
 def test_proofs_of_a_log_of_66_000_entries_read_the_larger_subtrees(database: Database) -> None:
@@ -157,10 +188,12 @@ def test_proofs_of_a_log_of_66_000_entries_read_the_larger_subtrees(database: Da
         ).fetchall()
         assert one(connection, "SELECT root FROM ledger.head WHERE log_id = 2") == reference_tree.root(leaves)
     assert levels == [(8, MANY // 256), (16, 1)]
-    node = node_reader(log="access")
+    tiles = TileMemory()
     roots = {size: tree_root(leaves[:size]) for size in (*SIZES[:4], *LARGE)}
     for size in LARGE:
         for index in (0, 255, 256, 40_000, 65_534, size - 1):
-            verify_inclusion(index, size, leaves[index], inclusion_path(index, size, node), roots[size])
+            path = tiles.path(log="access", size=size, make=partial(inclusion_path, index, size))
+            verify_inclusion(index, size, leaves[index], path, roots[size])
         for old in (old for old in roots if old <= size):
-            verify_consistency(old, size, consistency_path(old, size, node), roots[old], roots[size])
+            path = tiles.path(log="access", size=size, make=partial(consistency_path, old, size))
+            verify_consistency(old, size, path, roots[old], roots[size])
