@@ -26,15 +26,13 @@ What it cannot see: a history that was rewritten as a whole together with its ch
 or cut short together with them. For that an auditor keeps a checkpoint, and the signer its memory.
 """
 
-import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from audit.anchor_places import places_check
 from audit.chain_heads import chain_heads_compare
@@ -43,15 +41,18 @@ from audit.guards import guard_faults
 from audit.incarnations import successors_check
 from audit.retention_checks import log_beginning, schedules_check
 from audit.sequencing import LogRow, logs_list
+from audit.snapshots import Snapshot, snapshot
+from audit.stretches import STRETCH, Stretch, StretchReading, stretch_read
 from modelnotary.errors import ModelNotaryError
-from modelnotary.ledger.chain import Chain
+from modelnotary.ledger.chain import CHAIN_START
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open
 from modelnotary.ledger.digest import HASH_BYTES
 from modelnotary.ledger.log_keys import LogKeys
-from modelnotary.ledger.merkle import leaf_hash
 from modelnotary.ledger.tiles import TILE_WIDTH
 from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree
+from modelnotary.processors import processors
 from modelnotary.verify.chain_heads import ChainHeads, heads_check
+from modelnotary.verify.log_replay import SMALL_LOG
 from modelnotary.verify.result import Check, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import Trust
 
@@ -59,19 +60,7 @@ type Progress = Callable[[str, int, int], None]
 """Told the log's name, how many entries are done, and how many there are."""
 
 _ROWS_AT_ONCE = 16_384
-# What follows the object is the business of the leaf hash.
-_decode = json.JSONDecoder().raw_decode
 
-_ENTRIES = """
-SELECT e.seq, e.leaf, e.chain, b.bytes, coalesce(e.seq < d.size, true), b.event_id,
-       p.body_id = b.id, p.event_id, p.event_type,
-       to_char(p.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       p.actor_id, p.actor_name, p.subject_kind, p.subject_id, p.subject_digest
-  FROM ledger.entry e LEFT JOIN ledger.projected d ON d.log_id = e.log_id
-  LEFT JOIN ledger.body b ON b.id = e.body_id AND b.log_id = e.log_id
-  LEFT JOIN ledger.projection p ON p.log_id = e.log_id AND p.seq = e.seq
- WHERE e.log_id = %s AND e.seq >= %s AND e.seq < %s ORDER BY e.seq
-"""
 _HEAD = "SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = %s"
 _NODES = "SELECT level, idx, hash FROM ledger.node WHERE log_id = %s"
 _CHECKPOINTS = "SELECT size, root, note FROM ledger.checkpoint WHERE log_id = %s ORDER BY size"
@@ -100,6 +89,7 @@ def ledger_verify(
     *,
     trust: Trust | None,
     logs: Sequence[str] = (),
+    workers: int | None = None,
     progress: Progress = lambda _log, _done, _size: None,
 ) -> VerificationReport:
     """Verify logs by the procedure above; all of them unless some are named.
@@ -108,17 +98,22 @@ def ledger_verify(
         connection: Of a role that may read the whole ledger; outside a transaction, or in a repeatable-read one.
         trust: The keys that must have signed; without it signatures are reported as missing evidence.
         logs: Names of logs.
+        workers: How many processes read, each over connections of its own; by default one for each processor, and none
+            for a small log. In a transaction of the caller's, whose changes no other connection sees, none ever.
         progress: Called after each stretch of entries.
 
     Raises:
         UnknownEntryError: No log has such a name.
+        WorkerError: A process died.
     """
-    with _snapshot(connection):
+    with snapshot(connection) as seen:
         rows = {row.name: row for row in logs_list(connection)}
         if unknown := set(logs) - rows.keys():
             raise UnknownEntryError(f"no log {', '.join(sorted(unknown))}; the logs are {', '.join(sorted(rows))}")
         chosen = [row for row in rows.values() if not logs or row.name in logs]
-        checks = [check for row in chosen for check in _log_checks(_LogVerification(connection, row, trust, progress))]
+        checks = [
+            check for row in chosen for check in _log_checks(_LogVerification(seen, row, trust, progress, workers))
+        ]
         whole = [
             _table_check(connection, "anchors", places_check),
             _table_check(connection, "retention", schedules_check),
@@ -126,16 +121,6 @@ def ledger_verify(
             _guards_check(connection),
         ]
         return VerificationReport("database", connection.info.dbname, (*checks, *whole))
-
-
-@contextmanager
-def _snapshot(connection: psycopg.Connection) -> Iterator[None]:
-    """One state of the database, however long the reading takes; the caller's, if it is in a transaction."""
-    has_own = connection.info.transaction_status is TransactionStatus.IDLE
-    with connection.transaction():
-        if has_own:
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
 
 
 def _log_checks(verification: "_LogVerification") -> list[Check]:
@@ -164,13 +149,16 @@ def _guards_check(connection: psycopg.Connection) -> Check:
 class _LogVerification:
     """Steps 1 to 10 for one log; each finding is the first of its step."""
 
-    def __init__(self, connection: psycopg.Connection, log: LogRow, trust: Trust | None, progress: Progress) -> None:
-        self.connection, self.log, self._progress = connection, log, progress
+    def __init__(
+        self, seen: Snapshot, log: LogRow, trust: Trust | None, progress: Progress, workers: int | None
+    ) -> None:
+        self.connection, self.log, self._progress = seen.connection, log, progress
+        self._seen, self._asked_workers = seen, workers
         self._verifier = trust.log_verifier(log.origin) if trust else None
         self._found: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self._agreed = self._begins = self._compared = 0
         self._sealed = False
-        self._tree, self._chain, self._heads = Frontier(), Chain(log.origin), ChainHeads(log.origin)
+        self._tree, self._link, self._heads = Frontier(), CHAIN_START, ChainHeads(log.origin)
 
     def run(self) -> list[Check]:
         head = self.connection.execute(_HEAD, (self.log.log_id,)).fetchone()
@@ -178,12 +166,14 @@ class _LogVerification:
         self._sealed = self._one("SELECT proven FROM ledger.log WHERE log_id = %s") is not None
         self._nodes = {(level, index): value for level, index, value in self._rows(_NODES)}
         self._roots = self._checkpoints_read()
+        self._sizes = sorted(self._roots)
+        self._workers = self._asked_workers or (1 if size <= SMALL_LOG else processors())
         self._walk(self._skip(), size)
         self._chain_told()
-        if (self._tree.size, self._tree.root(), self._chain.head, self._tree.hashes) != (size, root, link, frontier):
+        if (self._tree.size, self._tree.root(), self._link, self._tree.hashes) != (size, root, link, frontier):
             self._bad("head", f"the stored head of size {size} is not that of the {self._tree.size} entries")
         self._leftovers()
-        self._projected()
+        self._projection_ends()
         self._placed()
         return self._checks()
 
@@ -216,78 +206,70 @@ class _LogVerification:
             root = self._nodes.get((STORED_LEVELS, index), bytes(HASH_BYTES))
             for node in (Subtree(STORED_LEVELS, index, root), *self._tree.extend([root], level=STORED_LEVELS)):
                 self._node(node)
-            self._signed_at(self._tree.size)
-        self._chain = Chain(self.log.origin, beginning.first, beginning.chain)
+            if self._tree.size in self._roots:
+                self._signed(self._tree.size, self._tree.root())
+        self._link = beginning.chain
         return beginning.first
 
     def _walk(self, first: int, size: int) -> None:
         """Read the entries up to the head's size, or to the first gap."""
-        for start in count(first, _ROWS_AT_ONCE):
-            end = min(start + _ROWS_AT_ONCE, size)
-            rows = self.connection.execute(_ENTRIES, (self.log.log_id, start, end), binary=True).fetchall()
-            whole = [row[0] for row in rows] == list(range(start, end))
-            if not whole:
-                rows = [row for row, expected in zip(rows, range(start, end), strict=False) if row[0] == expected]
-                gap = next((at for at, row in enumerate(rows, start) if row[0] != at), start + len(rows))
-                self._bad("order", f"there is no entry {gap}, but the head has size {size}", gap)
-                rows = rows[: gap - start]
-            self._stretch(start, rows)
+        projected = self._one("SELECT size FROM ledger.projected WHERE log_id = %s")
+        searched = range(self._begins, size if projected is None else projected)
+        stretches = (
+            Stretch(self.log, start, min(start + STRETCH, size), searched, self._link if start == first else None)
+            for start in range(first, size, STRETCH)
+        )
+        for reading in self._seen.each(stretch_read, stretches, workers=self._workers):
+            self._take(reading)
             self._progress(self.log.name, self._tree.size, size)
-            if not whole or end >= size:
+            if self._tree.size < min(reading.start + STRETCH, size):
+                gap = self._tree.size
+                self._bad("order", f"there is no entry {gap}, but the head has size {size}", gap)
                 break
         beyond = self._one("SELECT min(seq) FROM ledger.entry WHERE log_id = %s AND seq >= %s", size)
         if beyond is not None:
             self._bad("order", f"there is an entry {beyond}, but the head has size {size}", beyond)
 
-    def _stretch(self, start: int, rows: list[tuple[Any, ...]]) -> None:
-        stored = [row[1] for row in rows]
-        leaves = [leaf if row[3] is None else leaf_hash(row[3]) for row, leaf in zip(rows, stored, strict=True)]
-        for index, row in enumerate(rows, start):
-            if row[3] is None:
-                # The row of an entry that was given up may outlive its body.
-                if index >= self._begins:
-                    self._bad("bodies", f"entry {index} has lost its body", index)
-            else:
-                said = _searchable(row[3], self.log.log_class)
-                # What is not projected yet is read from the bytes.
-                if said is None or row[5] != said[0] or (row[4] and index >= self._begins and row[6:] != (True, *said)):
-                    self._bad(
-                        "search columns", f"the columns of entry {index} say something else than its bytes", index
-                    )
-        self._same("bodies", start, leaves, stored, "the bytes of entry {} do not give its leaf hash")
-        links = self._chain.extend(leaves)
-        self._heads.follow(start, links)
-        self._same("chain", start, links, [row[2] for row in rows], "the chain link of entry {} is not what it must be")
-        self._grow(start, leaves)
+    def _take(self, reading: StretchReading) -> None:
+        for step, (index, detail) in reading.bad.items():
+            self._bad(step, detail, index)
+        self._link = reading.link
+        self._heads.take(reading.start, reading.marks)
+        for at, root in enumerate(reading.roots):
+            self._grow(reading.tile(at), root)
+        if rest := reading.tile(len(reading.roots)):
+            self._grow(rest, None)
 
     def _chain_told(self) -> None:
         chain_heads_compare(self.connection, self.log, self._heads)
         if self._heads.fault is not None:
             self._bad("chain", *self._heads.fault)
 
-    def _same(self, step: str, start: int, computed: list[bytes], stored: list[bytes], message: str) -> None:
-        if computed != stored:
-            pairs = enumerate(zip(computed, stored, strict=True), start)
-            index = next(index for index, (one, other) in pairs if one != other)
-            self._bad(step, message.format(index), index)
+    def _grow(self, leaves: list[bytes], root: bytes | None) -> None:
+        """Extend the tree by a tile, or by fewer leaves at the end, stopping at each size that has a checkpoint."""
+        start, end = self._tree.size, self._tree.size + len(leaves)
+        stops = self._sizes[bisect_right(self._sizes, start) : bisect_right(self._sizes, end)]
+        within = Frontier(start, self._tree.hashes)
+        for low, high in pairwise((start, *stops)):
+            within.extend(leaves[low - start : high - start])
+            self._signed(high, within.root())
+        if root is None:
+            completed = self._tree.extend(leaves)
+        else:
+            tile = Subtree(STORED_LEVELS, start >> STORED_LEVELS, root)
+            completed = [tile, *self._tree.extend((root,), level=STORED_LEVELS)]
+        for node in completed:
+            self._node(node)
 
-    def _grow(self, start: int, leaves: list[bytes]) -> None:
-        """Extend the tree, stopping at each size that has a checkpoint."""
-        end = start + len(leaves)
-        stops = [size for size in self._roots if start < size < end]
-        for low, high in pairwise((start, *stops, end)):
-            for node in self._tree.extend(leaves[low - start : high - start]):
-                self._node(node)
-            self._signed_at(high)
-
-    def _signed_at(self, size: int) -> None:
-        """Compare the tree of this size with the checkpoint of it, if there is one."""
-        self._compared += size in self._roots
-        if size in self._roots and self._roots[size] == self._tree.root():
+    def _signed(self, size: int, root: bytes) -> None:
+        """Compare the tree of this size with the checkpoint of it."""
+        self._compared += 1
+        if self._roots[size] == root:
             self._agreed = size
-        elif size in self._roots:
-            detail = f"the checkpoint of size {size} has another root than the entries"
-            self._bad("checkpoints", detail, self._agreed, size)
+        else:
+            self._bad(
+                "checkpoints", f"the checkpoint of size {size} has another root than the entries", self._agreed, size
+            )
 
     def _node(self, node: Subtree) -> None:
         if self._nodes.pop((node.level, node.index), None) != node.hash:
@@ -302,7 +284,7 @@ class _LogVerification:
         if larger := [signed for signed in self._roots if signed > size]:
             self._bad("checkpoints", f"a checkpoint covers {min(larger)} entries, but there are {size}", size)
 
-    def _projected(self) -> None:
+    def _projection_ends(self) -> None:
         """Nothing can be found by searching that has no entry, or no longer has one."""
         beyond = self._one(
             "SELECT min(p.seq) FROM ledger.projection p JOIN ledger.projected d USING (log_id) "
@@ -316,8 +298,7 @@ class _LogVerification:
             self._bad("search columns", f"{ahead} entries are said to be projected, but there are {self._tree.size}")
 
     def _placed(self) -> None:
-        for what, statement in _MISPLACED.items():
-            body = self._one(statement)
+        for what, body in self._seen.each(_misplaced, [(self.log, what) for what in _MISPLACED], workers=self._workers):
             if body is not None:
                 self._bad("queue", f"the event with body {body} {what}")
 
@@ -359,15 +340,10 @@ class _LogVerification:
         }
 
 
-def _searchable(body: bytes, log_class: str) -> tuple[str | None, ...] | None:
-    """What can be searched of an event of this class of log; nothing if the bytes are none."""
-    try:
-        event, _ = _decode(str(body, "utf-8"))
-        actor, subject = event["actor"], event["subject"]
-        names = (event["id"], event["type"], event["at"], actor["id"], actor["name"])
-        return (*names, subject["kind"], subject["id"], subject["digest"]) if event["log"] == log_class else None
-    except (ValueError, LookupError, TypeError):
-        return None
+def _misplaced(item: tuple[LogRow, str], *, connection: psycopg.Connection) -> tuple[str, int | None]:
+    log, what = item
+    row = connection.execute(_MISPLACED[what].encode(), (log.log_id,)).fetchone()
+    return what, row[0] if row else None
 
 
 def _note_fault(verifier: LogKeys, note: str, size: int, root: bytes) -> str | None:

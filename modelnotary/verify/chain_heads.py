@@ -1,10 +1,16 @@
 """The links that entries `ledger.chain_head` tell, held against the chain as it was rebuilt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelnotary.ledger.chain_head import CHAIN_HEAD_EVENT, CHAIN_HEAD_EVERY, ChainHead
 from modelnotary.verify.result import Check, failed, missing, passed
+
+
+def chain_marks(start: int, links: Sequence[bytes]) -> dict[int, bytes]:
+    """Give the links at the sizes at which entries tell the chain, among those of the entries from ``start`` on."""
+    first = -(-(start + 1) // CHAIN_HEAD_EVERY) * CHAIN_HEAD_EVERY
+    return {size: links[size - start - 1] for size in range(first, start + len(links) + 1, CHAIN_HEAD_EVERY)}
 
 
 @dataclass(slots=True)
@@ -24,10 +30,13 @@ class ChainHeads:
 
     def follow(self, start: int, links: Sequence[bytes]) -> None:
         """Take further links of the chain, of the entries from ``start`` on."""
+        self.take(start, chain_marks(start, links))
+
+    def take(self, start: int, marks: Mapping[int, bytes]) -> None:
+        """Take what `chain_marks` gave of the entries from ``start`` on."""
         if self._first is None:
             self._first = start
-        marked = range(-(-(start + 1) // CHAIN_HEAD_EVERY) * CHAIN_HEAD_EVERY, start + len(links) + 1, CHAIN_HEAD_EVERY)
-        self._links |= {size: links[size - start - 1] for size in marked}
+        self._links |= marks
 
     def compare(self, index: int, head: ChainHead) -> None:
         """Compare what the entry at an index tells; the links before it were taken."""

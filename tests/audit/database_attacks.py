@@ -190,6 +190,11 @@ ATTACKS: dict[str, DatabaseAttack] = {
     "search said to be ahead of the log": DatabaseAttack(
         ("UPDATE ledger.projected SET size = size + 5 WHERE log_id = 1",), "lineage: search columns"
     ),
+    "search column edited, and how far the search reaches deleted": _at_1500(
+        "search columns",
+        "DELETE FROM ledger.projected WHERE log_id = 1",
+        "UPDATE ledger.projection SET actor_name = 'Somebody Else' WHERE log_id = 1 AND seq = 1500",
+    ),
     "event's id given a second time": DatabaseAttack(
         (
             "ALTER TABLE ledger.body_1_0 DROP CONSTRAINT body_1_0_event_id_key",
