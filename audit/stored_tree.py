@@ -6,6 +6,7 @@ the upper ones and those at the right edge, so these are kept.
 """
 
 from collections.abc import Callable, Iterable
+from threading import Lock
 
 from django.db import connections
 
@@ -66,6 +67,7 @@ class TileMemory:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, Tile], _Rows] = {}
+        self._lock = Lock()
 
     def path(self, *, log: str, size: int, make: PathMaker) -> list[bytes]:
         """Make a proof in the tree of this size.
@@ -74,13 +76,14 @@ class TileMemory:
             CorruptLogError: The database lacks a part of the tree.
             TreeError: As `make` does.
         """
-        wanted = set[Tile]()
+        places: dict[tuple[int, int], Tile] = {}
 
         def ask(level: int, index: int) -> bytes:
-            wanted.add(_tile(level, index, size))
+            places[level, index] = _tile(level, index, size)
             return EMPTY_ROOT
 
         make(ask)
+        wanted = set(places.values())
         tiles = {tile: rows for tile in wanted if (rows := self._kept.get((log, tile))) is not None}
         for tile, hashes in tiles_read(log=log, tiles=wanted - tiles.keys()).items():
             tiles[tile] = _rows(hashes)
@@ -88,20 +91,21 @@ class TileMemory:
                 self._keep(log, tile, tiles[tile])
 
         def node(level: int, index: int) -> bytes:
-            height = level % STORED_LEVELS
-            tile = _tile(level, index, size)
+            height, tile = level % STORED_LEVELS, places[level, index]
             return tiles[tile][height][index - (tile.index * TILE_WIDTH >> height)]
 
         return make(node)
 
     def forget(self) -> None:
         """Read everything anew."""
-        self._kept.clear()
+        with self._lock:
+            self._kept.clear()
 
     def _keep(self, log: str, tile: Tile, rows: _Rows) -> None:
-        while len(self._kept) >= _KEPT:
-            self._kept.pop(next(iter(self._kept), (log, tile)), None)
-        self._kept[log, tile] = rows
+        with self._lock:
+            while len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[log, tile] = rows
 
 
 TILES = TileMemory()
