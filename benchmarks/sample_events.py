@@ -7,8 +7,8 @@ EVENT = (
 )
 """With 32 hexadecimal digits, it is an entry of the log `lineage`."""
 
-RANDOM_EVENT = f"convert_to(format('{EVENT}', replace(gen_random_uuid()::text, '-', '')), 'UTF8')"
-"""An SQL expression that gives another event each time."""
+RANDOM_EVENT = f"convert_to(format('{EVENT}', replace(uuidv7()::text, '-', '')), 'UTF8')"
+"""An SQL expression that gives another event each time, with an id as the product makes them: in order of time."""
 
 
 def event(number: int) -> bytes:

@@ -85,7 +85,10 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return kind is float and _is_plain_fraction(value)
     if isinstance(value, dict):
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+        # Most members are text: a call for each would take most of the time.
+        return all(
+            type(key) is str and key.isascii() and (type(item) is str or _is_plain(item)) for key, item in value.items()
+        )
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return isinstance(value, int) and kind is int and -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER

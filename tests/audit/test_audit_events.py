@@ -127,6 +127,11 @@ REFUSED: dict[str, tuple[str, bytes, type[psycopg.Error]]] = {
         b'{"log":"lineage","id":"e","type":"x.y",' + TEXT + b',"x":"' + b"x" * 65_535 + b'"}',
         errors.CheckViolation,
     ),
+    "a few bytes that stand for a type of 5,001 digits": (
+        "lineage",
+        b'{"log":"lineage","id":"e","type":1e5000,' + TEXT + b"}",
+        errors.StringDataRightTruncation,
+    ),
     **{
         f"a {field} that no index can hold": ("lineage", long_event(field, 1001), errors.StringDataRightTruncation)
         for field in ("type", "subject id", "subject digest")
