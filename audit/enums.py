@@ -22,6 +22,7 @@ class LineageEvent(TextChoices):
     """Facts of the lineage log."""
 
     SYSTEM_REGISTERED = "system.registered"
+    SYSTEM_DECLARED = "system.declared"
     MODEL_REGISTERED = "model.registered"
     MODEL_VERSION_REGISTERED = "model_version.registered"
     DATASET_REGISTERED = "dataset.registered"

@@ -16,6 +16,7 @@ _WAITING = {
     "audit_erasure": ("requested", "governance.admin.privacy.erasures_waiting"),
 }
 _ORDERS = "Privacy"
+_CATALOGUE = "control_catalogue"
 _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Decide": (
         ("Approval inbox", "governance_approvalrequest", "approval"),
@@ -35,6 +36,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Evidence": (
         ("Evidence", "governance_evidence", "fact_check"),
+        ("Control catalogue", _CATALOGUE, "rule"),
         ("Reports and bundles", "reports_document", "description"),
         ("Jobs", "governance_job", "pending_actions"),
     ),
@@ -67,7 +69,7 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(title: str, model: str, symbol: str) -> dict[str, Any]:
-    address = reverse(f"admin:{model}_changelist")
+    address = reverse(model if model == _CATALOGUE else f"admin:{model}_changelist")
     if model not in _WAITING:
         return {"title": title, "icon": symbol, "link": address}
     state, count = _WAITING[model]

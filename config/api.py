@@ -19,6 +19,7 @@ from rest_framework.views import set_rollback
 
 from audit.errors import LogFrozenError, NotSequencedError, PrunedError, UnknownEntryError
 from governance import errors as governance
+from governance.controls.errors import ControlsError, CoverageError, DeclarationError
 from governance.policy.errors import PolicyError
 from modelnotary.errors import ModelNotaryError
 from modelnotary.formats import UnsafeFormatError
@@ -46,6 +47,8 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (governance.HumanRequiredError, HTTPStatus.FORBIDDEN),
     (governance.ReauthenticationError, HTTPStatus.FORBIDDEN),
     (DocumentChangedError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (DeclarationError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (CoverageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (PolicyError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (governance.GovernanceError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnsafeFormatError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -140,6 +143,10 @@ def _own_problem(request: HttpRequest, error: ModelNotaryError, status: HTTPStat
     if isinstance(error, PolicyError):
         body["errors"] = [
             {"pointer": item.pointer, "code": "policy-invalid", "detail": item.message} for item in error.diagnostics
+        ]
+    if isinstance(error, ControlsError):
+        body["errors"] = [
+            {"pointer": fault.place, "code": error.code, "detail": fault.message} for fault in error.faults
         ]
     return body
 

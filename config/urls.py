@@ -6,9 +6,12 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config import health, problems
+from governance.admin.controls import catalogue_view, control_view
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/controls/", admin.site.admin_view(catalogue_view), name="control_catalogue"),
+    path("admin/controls/<str:control_id>/", admin.site.admin_view(control_view), name="control"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("explain.api.urls")),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from examples.bank_train import VERSION_1, VERSION_2, Recipe, bank_train
-from examples.pipeline import assess, document_fetch, policy_publish, version_register
+from examples.pipeline import assess, controls_say, document_fetch, policy_publish, version_register
 from modelnotary.client.api import NotaryClient
 
 if TYPE_CHECKING:
@@ -22,6 +22,27 @@ SYSTEM = {
     "affected_persons": "Applicants for home mortgages in the Boston area.",
     "jurisdiction": "United States, Massachusetts",
     "contains_phi": False,
+}
+DECLARATION = {
+    "facts": {
+        "jurisdictions": ["US-MA"],
+        "in_scope": True,
+        "decision_domains": ["credit", "housing"],
+        "operator_roles": ["provider", "deployer"],
+        "bank_supervised": True,
+        "generative_ai": False,
+        "vendor_supplied": False,
+        "consumer_reports": True,
+        "special_purpose_credit": False,
+        "financial_reporting": False,
+        "cardholder_data": False,
+        "broker_dealer_records": False,
+        "patient_care_support": False,
+        "certified_health_it": False,
+        "fda_records": False,
+        "adopted_frameworks": ["nist_ai_rmf"],
+    },
+    "reason": "A quantitative model with a say in mortgage decisions: in scope of the bank's model risk policy.",
 }
 DATA = {
     "slug": "hmda-boston-1990",
@@ -51,6 +72,7 @@ def bank_play(demo: "Demo") -> dict[str, Any]:
     policy = policy_publish(demo.client("bank-policy"), Path(__file__).parent / "policies" / "bank-production.yaml")
     with demo.client("bank-pipeline") as client:
         client.post("systems", SYSTEM)
+        client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)
         client.post("models", {"system": SYSTEM["slug"], "slug": MODEL, "name": "Mortgage denial model"})
         denied = _version(demo, client, VERSION_1)
         allowed = _version(demo, client, VERSION_2)
@@ -58,6 +80,7 @@ def bank_play(demo: "Demo") -> dict[str, Any]:
         decision = _allowed(demo, client, allowed)
         deployment = client.post("deployments", {"digest": allowed["digest"], "environment": ENVIRONMENT})
         demo.say(f"  deployed: {deployment['id']}")
+        controls = controls_say(demo, client, SYSTEM["slug"])
         version = allowed.pop("registered")
         report = document_fetch(demo, client, "report", version, environment=ENVIRONMENT, name="bank/report.pdf")
         bundle = document_fetch(demo, client, "bundle", version, environment=ENVIRONMENT, name="bank/bundle.zip")
@@ -67,6 +90,7 @@ def bank_play(demo: "Demo") -> dict[str, Any]:
         "denied": denied,
         "allowed": allowed | {"decision": decision},
         "deployment": deployment,
+        "controls": controls,
         "report": report,
         "bundle": bundle,
     }

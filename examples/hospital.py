@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from examples.hospital_train import hospital_train
-from examples.pipeline import Registered, assess, document_fetch, policy_publish, version_register
+from examples.pipeline import Registered, assess, controls_say, document_fetch, policy_publish, version_register
 
 if TYPE_CHECKING:
     from examples.demo import Demo
@@ -22,6 +22,28 @@ SYSTEM = {
     "affected_persons": "Insured persons and their families.",
     "jurisdiction": "United States",
     "contains_phi": True,
+}
+DECLARATION = {
+    "facts": {
+        "jurisdictions": ["US-MA"],
+        "in_scope": True,
+        "decision_domains": ["health_care"],
+        "operator_roles": ["provider", "deployer"],
+        "bank_supervised": False,
+        "generative_ai": False,
+        "vendor_supplied": False,
+        "deidentified_data": True,
+        "limited_data_set": False,
+        "patient_care_support": True,
+        "certified_health_it": False,
+        "consumer_reports": False,
+        "financial_reporting": False,
+        "cardholder_data": False,
+        "broker_dealer_records": False,
+        "fda_records": False,
+        "adopted_frameworks": [],
+    },
+    "reason": "It orders who is offered care, and is governed like every model that works on patients' data.",
 }
 DATA = {
     "slug": "rand-hie-visits",
@@ -49,6 +71,7 @@ def hospital_play(demo: "Demo") -> dict[str, Any]:
     )
     with demo.client("hospital-pipeline") as client:
         client.post("systems", SYSTEM)
+        client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)
         client.post("models", {"system": SYSTEM["slug"], "slug": MODEL, "name": "High-use risk model"})
         demo.say("training the high-use model")
         started = datetime.now(UTC)
@@ -62,6 +85,7 @@ def hospital_play(demo: "Demo") -> dict[str, Any]:
         for rule in decision["rules"]:
             if rule["outcome"] != "pass":
                 demo.say(f"    {rule['id']} {rule['outcome']}: {rule['message']}")
+        controls = controls_say(demo, client, str(SYSTEM["slug"]))
         report = document_fetch(demo, client, "report", version, environment=ENVIRONMENT, name="hospital/report.pdf")
         checkpoint = client.get("logs/lineage/checkpoint")
         demo.save("checkpoint.txt", checkpoint["note"].encode())
@@ -71,6 +95,7 @@ def hospital_play(demo: "Demo") -> dict[str, Any]:
         "digest": version.digest,
         "decision": decision,
         "report": report,
+        "controls": controls,
         "evidence": {kind: item["digest"] for kind, item in evidence.items()},
         "verdict": evidence["bias"]["payload"]["verdict"],
         "accesses": ACCESSES,

@@ -129,6 +129,14 @@ def document_fetch(
     return document
 
 
+def controls_say(demo: "Demo", client: NotaryClient, system: str) -> dict[str, Any]:
+    """Ask what became of each control for a system today, and say how many have each outcome."""
+    evaluation: dict[str, Any] = client.get(f"systems/{system}/controls")
+    counts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in evaluation["counts"].items())
+    demo.say(f"  controls as of {evaluation['as_of']}: {counts}")
+    return {name: evaluation[name] for name in ("catalogue_digest", "as_of", "inputs_digest", "digest", "counts")}
+
+
 def _edge(client: NotaryClient, source: tuple[str, str], target: tuple[str, str], role: str) -> None:
     client.post(
         "lineage",

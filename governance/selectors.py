@@ -1,19 +1,33 @@
 """Reading governance."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
+from governance.controls import evaluation as controls
+from governance.controls.facts import PHI_FACT, FactValue, facts_from_json
+from governance.controls.reading import installed_catalogue
+from governance.controls.vocabulary import Result
 from governance.enums import DecisionState, LineageKind, LineageRole
-from governance.errors import UnknownArtifactError
-from governance.models import Decision, Evidence, LineageEdge, ModelVersion, PolicyVersion
+from governance.errors import UnknownArtifactError, UnknownRecordError
+from governance.models import (
+    AiSystem,
+    Decision,
+    Deployment,
+    Evidence,
+    LineageEdge,
+    ModelVersion,
+    PolicyVersion,
+    SystemDeclaration,
+)
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
-from modelnotary.ledger.canonical import canonical_bytes
+from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
@@ -179,3 +193,149 @@ def lineage_walk(*, start: str, upwards: bool) -> list[dict[str, Any]]:
         cursor.execute(statement, (start,))
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def system_get(*, name: str) -> AiSystem:
+    """Give the system of this id or short name.
+
+    Raises:
+        UnknownRecordError: None is registered.
+    """
+    systems = AiSystem.objects.select_related("owner")
+    system = systems.filter(pk=name).first() or systems.filter(slug=name).first()
+    if system is None:
+        raise UnknownRecordError(f"no AI system {name}")
+    return system
+
+
+def declaration_at(*, system: AiSystem, end: datetime) -> SystemDeclaration | None:
+    """Give what was declared of a system last before a moment."""
+    return system.declarations.select_related("declared_by").filter(declared_at__lt=end).first()
+
+
+def control_evaluation(*, system: AiSystem, as_of: date) -> controls.Evaluation:
+    """Tell what became of each control of the catalogue for a system, as it stood at the end of a day (UTC).
+
+    Beside deposited evidence the records themselves are evidence: the registration and the declaration of the system,
+    lineage to training data, decisions of the gate, and deployments.
+
+    Raises:
+        CoverageError: The catalogue does not cover that day.
+    """
+    end = controls.day_end(as_of)
+    declaration = declaration_at(system=system, end=end)
+    facts: dict[str, FactValue] = facts_from_json(declaration.facts) if declaration else {}
+    known: list[controls.Evidence] = []
+    if system.registered_at < end:
+        facts[PHI_FACT] = system.contains_phi
+        known.append(_record_evidence("inventory_record", system, system.id, system.registered_at, system.slug))
+    if declaration and "in_scope" in facts:
+        stated = [declaration.facts, declaration.reason]
+        known.append(_record_evidence("system_declaration", declaration, system.id, declaration.declared_at, stated))
+    versions = _versions_in_use(system, end)
+    known += _deposited(versions, end)
+    known += _trained(versions, end)
+    known += _decided(versions, end)
+    state = controls.SystemState(system.id, facts, tuple((version.digest, str(version)) for version in versions))
+    return controls.evaluate(installed_catalogue(), state, tuple(known), as_of)
+
+
+def _versions_in_use(system: AiSystem, end: datetime) -> list[ModelVersion]:
+    """Give what was deployed last in each environment; of a model that was deployed nowhere, its newest version."""
+    deployed = (
+        Deployment.objects.filter(model_version__model__system=system, deployed_at__lt=end)
+        .select_related("model_version__model")
+        .order_by("model_version__model_id", "environment", "-deployed_at", "-id")
+        .distinct("model_version__model_id", "environment")
+    )
+    used = {item.model_version_id: item.model_version for item in deployed}
+    newest = (
+        ModelVersion.objects.filter(model__system=system, registered_at__lt=end)
+        .exclude(model__in={version.model_id for version in used.values()})
+        .select_related("model")
+        .order_by("model_id", "-number")
+        .distinct("model_id")
+    )
+    return [*used.values(), *newest]
+
+
+def _record_evidence(
+    kind: str, record: AiSystem | SystemDeclaration | LineageEdge | Deployment, subject: str, at: datetime, said: Json
+) -> controls.Evidence:
+    """Take a record of the inventory as evidence: it is there, and says no more."""
+    return controls.Evidence(
+        id=record.id,
+        type=kind,
+        digest=Digest.of(canonical_bytes([record.id, said])).text,
+        subject=subject,
+        result=None,
+        measured=False,
+        deposited_at=at,
+    )
+
+
+def _deposited(versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:
+    for item in Evidence.objects.filter(model_version__in=versions, deposited_at__lt=end).defer("document"):
+        yield controls.Evidence(
+            id=item.id,
+            type=item.type,
+            digest=item.digest,
+            subject=item.subject_digest,
+            result=_stated_result(item.payload.get("verdict")),
+            measured=item.measured,
+            deposited_at=item.deposited_at,
+        )
+
+
+def _stated_result(verdict: object) -> Result | None:
+    """Read a verdict; one that is there and cannot be read is none that anything could rest on."""
+    if verdict is None:
+        return None
+    return next((result for result in Result if result == verdict), Result.INSUFFICIENT_DATA)
+
+
+def _trained(versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:
+    """Take each step from a registered data set to the run that produced a version as evidence of its training data."""
+    digests = {version.id: version.digest for version in versions}
+    edges = LineageEdge.objects.filter(recorded_at__lt=end)
+    produced = edges.filter(role=LineageRole.PRODUCED, target_id__in=digests, source_kind=LineageKind.RUN)
+    made = {(edge.source_id, digests[edge.target_id]) for edge in produced}
+    for edge in edges.filter(role=LineageRole.TRAINED_ON, target_id__in={run for run, _ in made}):
+        for digest in sorted(digest for run, digest in made if run == edge.target_id):
+            yield _record_evidence("training_lineage", edge, digest, edge.recorded_at, [edge.source_id, edge.target_id])
+
+
+def _decided(versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:
+    """Take deployments as evidence, and of the decisions for an environment the last, as it stood."""
+    deployments = Deployment.objects.filter(model_version__in=versions, deployed_at__lt=end)
+    used: dict[str, set[str]] = {}
+    digests = {version.id: version.digest for version in versions}
+    for item in deployments:
+        used.setdefault(item.model_version_id, set()).add(item.environment)
+        said: Json = [digests[item.model_version_id], item.environment, item.decision_id]
+        yield _record_evidence("deployment", item, digests[item.model_version_id], item.deployed_at, said)
+    decisions = (
+        Decision.objects.filter(model_version__in=versions, evaluated_at__lt=end)
+        .defer("attestation", "context", "rules")
+        .order_by("model_version_id", "environment", "-evaluated_at", "-id")
+        .distinct("model_version_id", "environment")
+    )
+    for decision in decisions:
+        if decision.environment in used.get(decision.model_version_id, {decision.environment}):
+            yield _decision_evidence(decision, digests[decision.model_version_id], end)
+
+
+def _decision_evidence(decision: Decision, subject: str, end: datetime) -> controls.Evidence:
+    final = decision.decided_at is not None and decision.decided_at < end
+    results = {DecisionState.PASSED: Result.PASS, DecisionState.FAILED: Result.FAIL}
+    stood = DecisionState(decision.state) if final else DecisionState.PENDING
+    return controls.Evidence(
+        id=decision.id,
+        type="approval",
+        digest=decision.attestation_digest if final else decision.evidence_set_digest,
+        subject=subject,
+        result=results.get(stood, Result.INSUFFICIENT_DATA),
+        measured=True,
+        deposited_at=decision.decided_at if final and decision.decided_at else decision.evaluated_at,
+        expires_at=decision.expires_at if final else None,
+    )

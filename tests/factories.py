@@ -17,10 +17,21 @@ from django.utils import timezone
 from audit.sealing import value_seal
 from governance.actors import system_actor
 from governance.enums import EvidenceType, Role, Scope, Vote
-from governance.models import ApprovalRequest, Decision, Evidence, ModelVersion, PolicyVersion, Signature, User
+from governance.models import (
+    AiSystem,
+    ApprovalRequest,
+    Decision,
+    Evidence,
+    ModelVersion,
+    PolicyVersion,
+    Signature,
+    SystemDeclaration,
+    User,
+)
 from governance.services import inventory
 from governance.services.approvals import SigningIntent, approval_sign
 from governance.services.decisions import decision_evaluate
+from governance.services.declarations import system_declare
 from governance.services.evidence import evidence_deposit
 from governance.services.people import (
     administrator_create,
@@ -133,6 +144,23 @@ def model_version(actor: User, **particulars: Any) -> ModelVersion:
         metrics={},
         at=now,
     )
+
+
+DECLARED: dict[str, Any] = {
+    "jurisdictions": ["US-MA"],
+    "in_scope": True,
+    "decision_domains": ["credit"],
+    "bank_supervised": True,
+    "generative_ai": False,
+    "financial_reporting": True,
+}
+
+
+def declaration(system: AiSystem, actor: User, at: datetime | None = None, **changes: Any) -> SystemDeclaration:
+    """What a bank declares of a credit model; a fact that is changed to None is left out."""
+    facts = {name: value for name, value in (DECLARED | changes).items() if value is not None}
+    reason = "Orders underwriting work; within the bank's model risk policy."
+    return system_declare(actor=actor, system=system, facts=facts, reason=reason, at=at or timezone.now())
 
 
 def evidence(producer: User, version: ModelVersion, **payload: Any) -> Evidence:

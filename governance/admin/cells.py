@@ -46,6 +46,11 @@ _LOOKS = {
     "queued": ("waiting", "schedule"),
     "running": ("waiting", "sync"),
     "insufficient_data": ("waiting", "help"),
+    "evidence_missing": ("waiting", "unknown_document"),
+    "not_applicable": ("plain", "block"),
+    "trust_P": ("plain", "menu_book"),
+    "trust_S": ("plain", "link"),
+    "trust_M": ("waiting", "psychology_alt"),
     "phi": ("waiting", "health_and_safety"),
 }
 

@@ -2,12 +2,15 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
 
-from governance.admin.base import GovernedAdmin, moment_column, person_column
-from governance.admin.cells import Cell, badge, code, link, moment, nested, stack, whole
+from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
+from governance.admin.cells import Cell, badge, code, link, moment, nested, record_address, stack, whole
+from governance.admin.controls import declaration_section, system_controls_page
 from governance.admin.ledger import ledger_section
 from governance.admin.lineage import lineage_section, names_of
-from governance.admin.sections import Facts, Page, Table
+from governance.admin.sections import Action, Facts, Page, Table
 from governance.models import AiSystem, Dataset, DatasetVersion, LineageEdge, Model, Run
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -34,6 +37,14 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
     list_select_related = ("owner",)
     list_filter = ("contains_phi",)
     search_fields = ("id__exact", "slug__exact", "name__icontains")
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Add what became of each control."""
+        return (Address("controls", self._controls),)
+
+    def _controls(self, request: HttpRequest, record: AiSystem) -> TemplateResponse:
+        page = system_controls_page(request, record)
+        return self.render(request, record, "governance/admin/record.html", page=page)
 
     def page(self, request: HttpRequest, record: AiSystem) -> Page:  # noqa: ARG002
         """Show what a system is for and which models are in it."""
@@ -62,8 +73,10 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
                     rows=tuple((link(m), m.slug, moment(m.registered_at)) for m in record.models.all()),
                     empty="No model is registered in this system.",
                 ),
+                declaration_section(record, timezone.now().date()),
                 ledger_section(record.id),
             ),
+            actions=(Action(words="Controls", address=record_address(record, "controls"), symbol="rule"),),
         )
 
 

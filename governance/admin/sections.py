@@ -51,6 +51,31 @@ class Table(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One question of a filter: a day, or a choice where there are options."""
+
+    name: str
+    label: str
+    value: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def choice(
+        cls, name: str, label: str, value: str, options: tuple[tuple[str, str], ...], nothing: str = "all"
+    ) -> "Field":
+        """Ask for one of several, or for `nothing` in particular."""
+        return cls(name=name, label=label, value=value, options=(("", nothing), *options))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters(Section):
+    """What of a page is to be shown."""
+
+    fields: tuple[Field, ...]
+    template: ClassVar[str] = "governance/admin/filters.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Section):
     """A text as it stands, for instance that of a policy."""
 
@@ -102,6 +127,7 @@ class Page:
 
     Attributes:
         heading: Its name.
+        kind: What it is, where it is no record whose model has a name.
         lead: What it is, in a sentence.
         marks: What it is told apart by, for instance a digest.
         sections: Its parts, the most important first.
@@ -112,6 +138,7 @@ class Page:
 
     heading: str
     sections: tuple[Section, ...]
+    kind: str = ""
     lead: str = ""
     marks: tuple[Cell, ...] = ()
     badge: SafeString | str = ""

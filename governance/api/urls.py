@@ -3,12 +3,15 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import gate, jobs, ledger, registry
+from governance.api import controls, gate, jobs, ledger, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
     path("artifacts/<name:digest>", registry.ArtifactView.as_view()),
     path("systems", registry.SystemsView.as_view()),
+    path("systems/<name:system>/declarations", controls.DeclarationsView.as_view()),
+    path("systems/<name:system>/controls", controls.SystemControlsView.as_view()),
+    path("controls", controls.ControlsView.as_view()),
     path("models", registry.ModelsView.as_view()),
     path("models/<name:slug>/versions", registry.ModelVersionsView.as_view()),
     path("model-versions/<name:digest>", registry.ModelVersionView.as_view()),

@@ -228,7 +228,7 @@ def catalogue_at(catalogue: Catalogue, as_of: date) -> tuple[Standing, ...]:
     """
     if not catalogue.covers_from <= as_of <= _LAST_DAY:
         message = f"the catalogue covers {catalogue.covers_from} to {_LAST_DAY}; it cannot tell what holds on {as_of}"
-        raise CoverageError([Fault("as_of", message)])
+        raise CoverageError([Fault("/as_of", message)])
     return tuple(_standing(control, as_of, catalogue.covers_from) for control in catalogue.controls)
 
 

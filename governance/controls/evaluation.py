@@ -1,11 +1,12 @@
 """What became of each control for one system on one day. The same inputs give the same result, byte for byte."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from governance.controls.catalogue import Catalogue, Control, Need, Standing, catalogue_at, starts_words
 from governance.controls.conditions import Answer, all_of
-from governance.controls.facts import Facts
+from governance.controls.facts import Facts, facts_to_json
 from governance.controls.vocabulary import About, Outcome, Result, Status
 from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
@@ -139,6 +140,12 @@ class Evaluation:
     results: tuple[ControlResult, ...]
 
     @property
+    def counts(self) -> dict[Outcome, int]:
+        """How many controls have each outcome."""
+        reached = Counter(result.outcome for result in self.results)
+        return {outcome: reached[outcome] for outcome in Outcome}
+
+    @property
     def digest(self) -> Digest:
         """SHA-256 of the whole result as canonical JSON: who evaluates again must get the same."""
         return Digest.of(
@@ -168,7 +175,7 @@ def evaluate(catalogue: Catalogue, system: SystemState, evidence: tuple[Evidence
     Raises:
         CoverageError: The day is before the first that the catalogue covers.
     """
-    known = tuple(sorted((item for item in evidence if item.deposited_at < day_end(as_of)), key=lambda item: item.id))
+    known = tuple(sorted((item for item in evidence if item.deposited_at < day_end(as_of)), key=_order))
     standings = catalogue_at(catalogue, as_of)
     return Evaluation(
         catalogue_version=catalogue.version,
@@ -180,15 +187,17 @@ def evaluate(catalogue: Catalogue, system: SystemState, evidence: tuple[Evidence
     )
 
 
+def _order(item: Evidence) -> tuple[str, str]:
+    return item.id, item.subject
+
+
 def _inputs_digest(system: SystemState, evidence: tuple[Evidence, ...]) -> Digest:
     return Digest.of(
         canonical_bytes(
             {
                 "format": INPUTS_FORMAT,
                 "system": system.id,
-                "facts": {
-                    name: list(value) if isinstance(value, tuple) else value for name, value in system.facts.items()
-                },
+                "facts": facts_to_json(system.facts),
                 "versions": [{"digest": digest, "name": name} for digest, name in sorted(system.versions)],
                 "evidence": [item.to_json() for item in evidence],
             }

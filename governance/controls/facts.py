@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from governance.controls.errors import DeclarationError, Fault
 from governance.controls.places import KNOWN_PLACES, PLACE_WORDS
+from modelnotary.ledger.canonical import Json
 
 
 class FactKind(StrEnum):
@@ -100,6 +102,16 @@ def parse_facts(declared: Mapping[str, object]) -> dict[str, FactValue]:
     if faults:
         raise DeclarationError(faults)
     return dict(sorted(facts.items()))
+
+
+def facts_to_json(facts: Facts) -> dict[str, Json]:
+    """Give facts as JSON takes them: tuples as lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in facts.items()}
+
+
+def facts_from_json(stored: Mapping[str, Any]) -> dict[str, FactValue]:
+    """Read back what `facts_to_json` gave."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
 
 
 def _parsed(name: str, value: object, faults: list[Fault]) -> FactValue | None:

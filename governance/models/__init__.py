@@ -8,6 +8,7 @@ from governance.models.decisions import (
     PolicyVersion,
     Signature,
 )
+from governance.models.declarations import SystemDeclaration
 from governance.models.evidence import Evidence
 from governance.models.inventory import (
     AiSystem,
@@ -40,5 +41,6 @@ __all__ = [
     "PolicyVersion",
     "Run",
     "Signature",
+    "SystemDeclaration",
     "User",
 ]
