@@ -80,7 +80,7 @@ def bank_play(demo: "Demo") -> dict[str, Any]:
         decision = _allowed(demo, client, allowed)
         deployment = client.post("deployments", {"digest": allowed["digest"], "environment": ENVIRONMENT})
         demo.say(f"  deployed: {deployment['id']}")
-        controls = controls_say(demo, client, SYSTEM["slug"])
+        controls = controls_say(demo, client, str(SYSTEM["slug"]))
         version = allowed.pop("registered")
         report = document_fetch(demo, client, "report", version, environment=ENVIRONMENT, name="bank/report.pdf")
         bundle = document_fetch(demo, client, "bundle", version, environment=ENVIRONMENT, name="bank/bundle.zip")

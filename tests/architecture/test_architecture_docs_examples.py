@@ -134,7 +134,7 @@ class Call:
 
 
 VARIABLE = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|\$\w+")
-SLUG = re.compile(r"(?<=/)(?:hmda-[\w-]+|loan-denial|lineage(?=/))")
+SLUG = re.compile(r"(?<=/)(?:hmda-[\w-]+|loan-denial|loan-underwriting|lineage(?=/))")
 EXAMPLES = {"$kind": "report", "${person#*:}": "compliance"}
 """What a variable stands for where the API takes only certain words."""
 
