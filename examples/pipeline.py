@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from examples.training import TrainedModel
-from explain.tables import table_read
 from modelnotary.client.api import NotaryClient
 
 if TYPE_CHECKING:
@@ -35,11 +34,7 @@ def dataset_register(client: NotaryClient, path: Path, dataset: Mapping[str, Any
     """Upload a table and register it as a version of a data set."""
     digest = client.upload(path)
     client.post("datasets", dict(dataset))
-    table = table_read(path)
-    version: dict[str, Any] = client.post(
-        f"datasets/{dataset['slug']}/versions",
-        {"digest": digest.text, "row_count": table.rows, "columns": list(table.names)},
-    )
+    version: dict[str, Any] = client.post(f"datasets/{dataset['slug']}/versions", {"digest": digest.text})
     return version
 
 

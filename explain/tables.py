@@ -8,7 +8,6 @@ The rule, per value of a feature column:
 4. Anything else is refused, with its column, row and value.
 """
 
-import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,12 +22,14 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from explain.errors import UnknownColumnsError, UnreadableTableError, UnusableValueError
+from modelnotary.tables.errors import TableError
+from modelnotary.tables.facts import TableFacts, TableFormat
+from modelnotary.tables.measuring import table_facts
 
 type Floats = npt.NDArray[np.float64]
 type Encoding = Mapping[str, Mapping[str, float]]
 
 MISSING_WORDS = ("", "NA", "NaN", "nan", "null")
-_PARQUET = b"PAR1"
 _TRUTH_WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -137,42 +138,35 @@ def table_read(path: Path) -> Table:
         UnreadableTableError: It is missing, damaged, empty, has no header, or a column name twice.
     """
     try:
-        with path.open("rb") as stream:
-            is_parquet = stream.read(len(_PARQUET)) == _PARQUET
+        facts = table_facts(path)
     except OSError as error:
         raise UnreadableTableError(f"The table {path.name!r} cannot be read: {error.strerror}.") from error
-    data = _parquet_read(path) if is_parquet else _csv_read(path)
-    names = data.column_names
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UnreadableTableError(f"The table {path.name!r} has columns of the same name: {', '.join(twice)}.")
-    if not data.num_rows:
+    except TableError as error:
+        raise UnreadableTableError(f"The table {path.name!r} is not well-formed: {error}.") from error
+    if not facts.row_count:
         raise UnreadableTableError(f"The table {path.name!r} has no rows below its header.")
+    data = _data_read(path, facts)
+    if data.num_rows != facts.row_count:
+        raise UnreadableTableError(
+            f"The table {path.name!r} has {data.num_rows} rows; counted without reading its cells, {facts.row_count}."
+        )
     return Table(data)
 
 
-def _parquet_read(path: Path) -> pa.Table:
+def _data_read(path: Path, facts: TableFacts) -> pa.Table:
     try:
-        return pa_parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UnreadableTableError(f"The table {path.name!r} is not a whole Parquet file.") from error
-
-
-def _csv_read(path: Path) -> pa.Table:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream, strict=True), [])
+        if facts.format is TableFormat.PARQUET:
+            return pa_parquet.read_table(path)
         as_text = pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()),
+            column_types=dict.fromkeys(facts.names, pa.string()),
             null_values=list(MISSING_WORDS),
             strings_can_be_null=True,
         )
-        return pa_csv.read_csv(path, convert_options=as_text)
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        layout = pa_csv.ParseOptions(newlines_in_values=True)
+        return pa_csv.read_csv(path, parse_options=layout, convert_options=as_text)
+    except (OSError, pa.ArrowException) as error:
         # The parser quotes the row it stumbled over, and a row may be a patient's: its words stay out.
-        raise UnreadableTableError(
-            f"The table {path.name!r} is not well-formed: it needs a header on its first line, UTF-8 text, "
-            "closed quotes, and as many cells in each row as in the header."
-        ) from error
+        raise UnreadableTableError(f"The cells of the table {path.name!r} cannot be read; is it damaged?") from error
 
 
 def _word(value: str) -> str | None:

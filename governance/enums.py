@@ -29,6 +29,14 @@ class Scope(TextChoices):
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
+class DataFormat(TextChoices):
+    """What the bytes of a data set's version are. Of a table, rows and columns are counted; of others, reported."""
+
+    CSV = "csv", "CSV table"
+    PARQUET = "parquet", "Parquet table"
+    OTHER = "other", "Other"
+
+
 class LineageKind(TextChoices):
     """What an edge of the lineage graph can join."""
 

@@ -163,7 +163,7 @@ class DatasetVersionsView(GovernedView):
         "Register uploaded bytes as a data set's next version",
         takes=s.DatasetVersionInput,
         gives={201: s.DatasetVersionOutput},
-        problems=(400, 404, 409),
+        problems=(400, 404, 409, 422),
     )
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""

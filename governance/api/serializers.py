@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from governance import models
-from governance.enums import EvidenceType, JobState, JobType, LineageKind, LineageRole, Role, Trust, Vote
+from governance.enums import DataFormat, EvidenceType, JobState, JobType, LineageKind, LineageRole, Role, Trust, Vote
 from governance.policy.document import SLUG
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError
@@ -125,8 +125,14 @@ class DatasetOutput(serializers.ModelSerializer[models.Dataset]):
 
 class DatasetVersionInput(StrictSerializer):
     digest = DigestField()
-    row_count = serializers.IntegerField(min_value=0)
-    columns = serializers.ListField(child=serializers.CharField(max_length=200), allow_empty=False, max_length=10_000)
+    format = serializers.ChoiceField(choices=DataFormat.choices, required=False)
+    row_count = serializers.IntegerField(min_value=0, max_value=2**53 - 1, required=False)
+    columns = serializers.ListField(
+        child=serializers.CharField(max_length=200, allow_blank=True, trim_whitespace=False),
+        allow_empty=False,
+        max_length=10_000,
+        required=False,
+    )
 
 
 class DatasetVersionOutput(serializers.ModelSerializer[models.DatasetVersion]):
@@ -135,7 +141,17 @@ class DatasetVersionOutput(serializers.ModelSerializer[models.DatasetVersion]):
 
     class Meta:
         model = models.DatasetVersion
-        fields = ("id", "dataset", "number", "digest", "row_count", "columns", "registered_at")
+        fields = (
+            "id",
+            "dataset",
+            "number",
+            "digest",
+            "format",
+            "row_count",
+            "columns",
+            "schema_digest",
+            "registered_at",
+        )
 
 
 class RunInput(StrictSerializer):

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from governance.enums import LineageKind, LineageRole, Trust
+from governance.enums import DataFormat, LineageKind, LineageRole, Trust
 from modelnotary.ids import new_id
 
 DIGEST_LENGTH = 71
@@ -120,8 +120,10 @@ class DatasetVersion(models.Model):
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="+", db_column="digest")
-    row_count = models.PositiveBigIntegerField()
+    format = models.CharField(max_length=20, choices=DataFormat.choices, default=DataFormat.OTHER)
+    row_count = models.PositiveBigIntegerField(help_text="Counted in a table; of other data, as reported.")
     columns = models.JSONField()
+    schema_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True, help_text="Of a table; else empty.")
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     registered_at = models.DateTimeField()
 

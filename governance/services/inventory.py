@@ -13,7 +13,7 @@ from django.db.models import Max
 from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
-from governance.enums import LineageKind, LineageRole, Trust
+from governance.enums import DataFormat, LineageKind, LineageRole, Trust
 from governance.errors import (
     ConflictError,
     DigestMismatchError,
@@ -33,9 +33,9 @@ from governance.models import (
     Run,
     User,
 )
+from governance.services.data_content import data_content
 from governance.services.locks import name_lock
 from modelnotary.formats import ArtifactFormat, refuse_unsafe, sniff
-from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
@@ -242,26 +242,48 @@ def dataset_register(*, actor: User, slug: str, at: datetime, **particulars: Any
 
 @transaction.atomic
 def dataset_version_register(
-    *, actor: User, dataset: Dataset, digest: Digest, row_count: int, columns: list[str], at: datetime
+    *,
+    actor: User,
+    dataset: Dataset,
+    digest: Digest,
+    at: datetime,
+    format: DataFormat | None = None,  # noqa: A002 - the column's name
+    row_count: int | None = None,
+    columns: list[str] | None = None,
 ) -> DatasetVersion:
     """Register uploaded bytes as the next version of a data set; the same bytes twice are one version.
 
+    Args:
+        actor: Who registers.
+        dataset: Of what it is a version.
+        digest: Of the uploaded bytes.
+        at: The moment.
+        format: What the bytes are; a table of either format where nothing is said.
+        row_count: How many rows the caller expects of a table. Of other data, what the caller says.
+        columns: The same of their names.
+
     Raises:
         UnknownArtifactError: No such bytes were uploaded.
+        RejectedInputError: The bytes are no table, or not the one that the caller expects.
         ConflictError: The bytes are registered as a version of another data set.
     """
     artifact = _artifact_get(digest)
+    content = data_content(artifact_path(artifact), format=format, row_count=row_count, columns=columns)
     name_lock(f"governance.dataset_version {digest}")
     existing = DatasetVersion.objects.filter(artifact=artifact).first()
     if existing:
-        return _same_or_conflict(existing, {"dataset_id": dataset.id, "row_count": row_count, "columns": columns})
+        # Versions from before tables were counted have no format.
+        told = {"row_count": content.row_count, "columns": content.columns}
+        return _same_or_conflict(existing, {"dataset_id": dataset.id, **told})
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     version = DatasetVersion.objects.create(
         dataset=dataset,
         number=_next_number(dataset.versions),
         artifact=artifact,
-        row_count=row_count,
-        columns=columns,
+        format=content.format,
+        row_count=content.row_count,
+        columns=content.columns,
+        schema_digest=content.schema_digest,
         registered_by=actor,
         registered_at=at,
     )
@@ -273,8 +295,7 @@ def dataset_version_register(
             "dataset": dataset.id,
             "slug": dataset.slug,
             "number": version.number,
-            "row_count": row_count,
-            "columns": list[Json](columns),
+            **content.to_json(),
         },
         at=at,
     )

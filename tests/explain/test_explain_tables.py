@@ -11,6 +11,7 @@ import pytest
 
 from explain.errors import UnknownColumnsError, UnreadableTableError, UnusableValueError
 from explain.tables import Table, table_read
+from modelnotary.tables.measuring import table_facts
 
 CSV = "id,age,smoker,health,city\n01,30.5,yes,good,Ulm\n02,NA,NO,poor,\n03,-1e2,True,good,Ulm\n04,,false,fair,NA\n"
 HEALTH = {"health": {"poor": 0.0, "fair": 1.0, "good": 2.0}}
@@ -123,3 +124,13 @@ def test_leaves_a_byte_order_mark_out_of_the_first_name(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"\xef\xbb\xbfcode,b\n007,2\n")
     assert table_read(path).texts("code") == ["007"]
+
+
+def test_a_table_is_what_its_version_was_counted_as(tmp_path: Path) -> None:
+    rows = "".join(f'{number},"two\nlines, {number}"\n\n' for number in range(100_000))
+    path = tmp_path / "table.csv"
+    path.write_text(f'code,"a ""word"""\n{rows}', encoding="utf-8")
+    table = table_read(path)
+    facts = table_facts(path)
+    assert (table.rows, table.names) == (facts.row_count, facts.names) == (100_000, ("code", 'a "word"'))
+    assert table.texts('a "word"')[99_999] == "two\nlines, 99999"

@@ -109,7 +109,7 @@ def records_make(database: Database, memory: Path) -> Records:
     table = inventory.dataset_version_register(
         actor=pipeline,
         dataset=dataset,
-        digest=factories.stored(factories.unique("a,b\n1,2\n").encode(), pipeline),
+        digest=factories.stored(factories.unique(f"a,{HOSTILE}\n1,").encode(), pipeline),
         row_count=1,
         columns=["a", HOSTILE],
         at=now,
