@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("governance", "0003_change_capture")]
+    dependencies = [("governance", "0004_system_declarations")]
 
     operations = [
         migrations.AddField(
