@@ -1,5 +1,6 @@
 """A file system of a few megabytes, to be filled to the last byte and freed again."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,18 @@ class SmallDisk:
         return self.folder / "ballast"
 
     def fill(self, *, leave: int = 0) -> None:
-        """Take all the space but `leave` bytes."""
-        free = shutil.disk_usage(self.folder).free - leave
+        """Take all the space but `leave` bytes, also when whoever lives there takes some of it meanwhile."""
         with self.ballast.open("ab") as file:
-            if free > 0:
-                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+            for _ in range(_TRIES):
+                free = shutil.disk_usage(self.folder).free - leave
+                if free <= 0:
+                    return
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+        raise AssertionError(f"the file system at {self.folder} has not been filled")
 
     def free(self) -> None:
         self.ballast.unlink(missing_ok=True)
