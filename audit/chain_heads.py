@@ -1,15 +1,13 @@
-"""Telling the hash chain in the log itself, an entry for every 10,000 entries, each exactly once; and comparing them.
+"""Telling the hash chain in the log itself, an entry for every 10,000 entries, each exactly once.
 
 The sequencer cannot append, so the application does it, a little later. One run at a time works on a log, and sees what
 the one before it committed; one that is killed has told nothing or all of its own.
 """
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg
 from django.db import connection as database
 from django.db import connections, transaction
 
@@ -17,12 +15,9 @@ from audit.enums import AccessEvent, LineageEvent, Log
 from audit.errors import AuditError
 from audit.models import Entry
 from audit.selectors import chain_head
-from audit.sequencing import LogRow
 from audit.services import event_record
 from modelnotary.ledger.chain_head import CHAIN_HEAD_EVENT, CHAIN_HEAD_EVERY, ChainHead
-from modelnotary.ledger.errors import ChainHeadError, EventError
 from modelnotary.ledger.event import Actor, Event, Subject
-from modelnotary.verify.chain_heads import ChainHeads
 
 logger = logging.getLogger(__name__)
 
@@ -38,17 +33,6 @@ _LOCK = 7_240_001
 _GROWN = """
 SELECT l.log_id, l.class, l.name, l.origin, h.size, l.min_index FROM ledger.log l JOIN ledger.head h USING (log_id)
  WHERE l.state = 'active' AND h.size >= %s ORDER BY l.log_id
-"""
-
-# What was not made searchable yet is looked through: there is little of it.
-_CHAIN_HEADS = """
-SELECT p.seq, b.bytes FROM ledger.projection p JOIN ledger.body b ON b.log_id = p.log_id AND b.id = p.body_id
- WHERE p.log_id = %(log)s AND p.event_type = %(type)s
-UNION ALL
-SELECT e.seq, b.bytes FROM ledger.projected d JOIN ledger.entry e ON e.log_id = d.log_id AND e.seq >= d.size
-  JOIN ledger.body b ON b.log_id = e.log_id AND b.id = e.body_id
- WHERE d.log_id = %(log)s AND position(convert_to(%(type)s, 'UTF8') IN b.bytes) > 0
- ORDER BY 1
 """
 
 
@@ -106,25 +90,3 @@ def _told(log: _GrownLog) -> int:
     """The largest size at which the chain is told already, by an entry that may still wait for its place."""
     last = Entry.objects.filter(subject_id=log.origin, event_type=CHAIN_HEAD_EVENT).order_by("-body_id").first()
     return ChainHead.from_event(Event.from_bytes(bytes(last.bytes))).size if last else 0
-
-
-def chain_heads_compare(connection: psycopg.Connection, log: LogRow, heads: ChainHeads) -> None:
-    """Compare what the entries of a log tell with its chain.
-
-    Args:
-        connection: Of a role that may read the whole ledger.
-        log: The log.
-        heads: Its chain, which was followed to the end.
-    """
-    for index, data in connection.execute(_CHAIN_HEADS, {"log": log.log_id, "type": CHAIN_HEAD_EVENT}):
-        with suppress(EventError):  # of which the check of the columns tells
-            event = Event.from_bytes(data)
-            if event.type == CHAIN_HEAD_EVENT:
-                _compare(heads, index, event)
-
-
-def _compare(heads: ChainHeads, index: int, event: Event) -> None:
-    try:
-        heads.compare(index, ChainHead.from_event(event))
-    except ChainHeadError as error:
-        heads.refuse(index, f"entry {index} does not tell the chain: {error}")

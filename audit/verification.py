@@ -35,10 +35,11 @@ from typing import Any
 import psycopg
 
 from audit.anchor_places import places_check
-from audit.chain_heads import chain_heads_compare
+from audit.chain_told import chain_heads_compare
 from audit.errors import UnknownEntryError
 from audit.guards import guard_faults
 from audit.incarnations import successors_check
+from audit.placements import MISPLACED, misplaced
 from audit.retention_checks import log_beginning, schedules_check
 from audit.sequencing import LogRow, logs_list
 from audit.snapshots import Snapshot, snapshot
@@ -64,24 +65,6 @@ _ROWS_AT_ONCE = 16_384
 _HEAD = "SELECT size, root, chain, frontier FROM ledger.head WHERE log_id = %s"
 _NODES = "SELECT level, idx, hash FROM ledger.node WHERE log_id = %s"
 _CHECKPOINTS = "SELECT size, root, note FROM ledger.checkpoint WHERE log_id = %s ORDER BY size"
-_MISPLACED = {
-    "neither waits nor has a place": """
-        SELECT min(id) FROM ledger.body b WHERE log_id = %s
-           AND NOT EXISTS (SELECT FROM ledger.entry e WHERE e.log_id = b.log_id AND e.body_id = b.id)
-           AND NOT EXISTS (SELECT FROM ledger.queue q WHERE q.id = b.id AND q.log_id = b.log_id)""",
-    "has two places": """
-        SELECT min(body_id) FROM (
-          SELECT body_id FROM ledger.entry WHERE log_id = %s GROUP BY body_id HAVING count(*) > 1) AS twice""",
-    "has a place and waits for another": """
-        SELECT min(q.id) FROM ledger.queue q JOIN ledger.entry e ON e.log_id = q.log_id AND e.body_id = q.id
-         WHERE q.log_id = %s""",
-    "waits but does not exist in this log": """
-        SELECT min(q.id) FROM ledger.queue q LEFT JOIN ledger.body b ON b.id = q.id AND b.log_id = q.log_id
-         WHERE q.log_id = %s AND b.id IS NULL""",
-    "carries the id of an earlier event": """
-        SELECT min(id) FROM (
-          SELECT max(id) AS id FROM ledger.body WHERE log_id = %s GROUP BY event_id HAVING count(*) > 1) AS twice""",
-}
 
 
 def ledger_verify(
@@ -298,7 +281,8 @@ class _LogVerification:
             self._bad("search columns", f"{ahead} entries are said to be projected, but there are {self._tree.size}")
 
     def _placed(self) -> None:
-        for what, body in self._seen.each(_misplaced, [(self.log, what) for what in _MISPLACED], workers=self._workers):
+        questions = [(self.log, what) for what in MISPLACED]
+        for what, body in self._seen.each(misplaced, questions, workers=self._workers):
             if body is not None:
                 self._bad("queue", f"the event with body {body} {what}")
 
@@ -338,12 +322,6 @@ class _LogVerification:
             "search columns": "what can be searched is what the bytes say",
             "queue": "every event has one place or waits for one",
         }
-
-
-def _misplaced(item: tuple[LogRow, str], *, connection: psycopg.Connection) -> tuple[str, int | None]:
-    log, what = item
-    row = connection.execute(_MISPLACED[what].encode(), (log.log_id,)).fetchone()
-    return what, row[0] if row else None
 
 
 def _note_fault(verifier: LogKeys, note: str, size: int, root: bytes) -> str | None:

@@ -206,6 +206,8 @@ SPECTACULAR_SETTINGS = {
         "ApprovalStateEnum": "governance.enums.ApprovalState",
         "LineageKindEnum": "governance.enums.LineageKind",
         "LineageRoleEnum": "governance.enums.LineageRole",
+        "LineageTrustEnum": "governance.enums.Trust",
+        "SourceTrustEnum": "governance.api.control_serializers.SOURCE_TRUST",
         "AssessmentKindEnum": "explain.api.serializers.ASSESSMENT_KINDS",
         "DocumentKindEnum": "reports.enums.DocumentKind",
     },

@@ -54,7 +54,8 @@ def event_bytes(*, log: str = "lineage", at: datetime | None = None, **data: Any
     return Event(
         log=log,
         type="system.registered" if log == "lineage" else "record.viewed",
-        id=new_id("evt", at=at),
+        # An identifier carries its time, but none before 1970; an event may.
+        id=new_id("evt", at=at and max(at, datetime(1970, 1, 1, tzinfo=UTC))),
         at=at or datetime.now(UTC),
         actor=Actor("system", "test", "A test"),
         subject=Subject("system", new_id("sys")),

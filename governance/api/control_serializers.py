@@ -11,6 +11,8 @@ from governance.controls.places import PLACE_WORDS
 from governance.controls.vocabulary import Force, Outcome, Status, Trust
 from governance.models import SystemDeclaration
 
+SOURCE_TRUST = [(trust.value, trust.words) for trust in Trust]
+
 
 class AsOfQuestion(StrictSerializer):
     as_of = serializers.DateField(required=False, help_text="The day; today (UTC) when left out.")
@@ -71,7 +73,7 @@ class StandingOutput(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=[status.value for status in Status])
     status_words = serializers.CharField()
     why = serializers.CharField()
-    trust = serializers.ChoiceField(choices=[trust.value for trust in Trust], help_text="The weakest source's mark.")
+    trust = serializers.ChoiceField(choices=SOURCE_TRUST, help_text="The weakest source's mark.")
     trust_words = serializers.CharField()
     sources = serializers.ListField(child=serializers.CharField())
 

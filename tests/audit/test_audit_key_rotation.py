@@ -191,8 +191,8 @@ KILLS: dict[str, tuple[str, str, int]] = {
     "after the entry commits": ("_stored_by", "before", 2),
     "before the checkpoint": ("_closing", "before", 1),
     "after the checkpoint": ("_closing", "after", 1),
-    "after the proof is written": ("_replace", "after", 1),
-    "after the trust file is written": ("_replace", "after", 2),
+    "after the proof is written": ("file_replace", "after", 1),
+    "after the trust file is written": ("file_replace", "after", 2),
 }
 
 

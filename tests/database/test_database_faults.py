@@ -111,10 +111,12 @@ time.time = lambda: _real() + next(_leaps)
 """
 
 
-def test_a_sequencer_whose_wall_clock_leaps_orders_events_as_ever(database: Database, tmp_path: Path) -> None:
+def test_a_sequencer_whose_wall_clock_leaps_orders_events_as_ever(
+    database: Database, keyless_signer: str, tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(LEAPING_CLOCK)
     output = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    process = process_start(database, "sequencer", output, PYTHONPATH=str(tmp_path))
+    process = process_start(database, "sequencer", output, SIGNER_URL=keyless_signer, PYTHONPATH=str(tmp_path))
     try:
         with connect(database, "auditor", autocommit=True) as connection:
             for _ in range(3):

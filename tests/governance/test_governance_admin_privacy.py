@@ -262,10 +262,10 @@ FAULTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "another person": ("approve", {"person": "MRN-somebody-else"}, "is about another person than the one given"),
     "the person in other letters": ("approve", {"person": "mrn"}, "is about another person than the one given"),
     "no person": ("approve", {"person": ""}, "This field is required."),
-    "wrong password to approve": ("approve", {"password": "a guess"}, "The password is missing or wrong"),
+    "wrong password to approve": ("approve", {"password": "a guess"}, "is missing or wrong; give it afresh"),
     "no password to approve": ("approve", {"password": ""}, "This field is required."),
     "an order that was not shown": ("approve", {"shown": "sha256:" + "0" * 64}, "is not what was shown"),
-    "wrong password to cancel": ("cancel", {"password": "a guess"}, "The password is missing or wrong"),
+    "wrong password to cancel": ("cancel", {"password": "a guess"}, "is missing or wrong; give it afresh"),
     "no reason to cancel": ("cancel", {"reason": "because"}, "Say why in at least 20 characters."),
     "a cancellation of what was not shown": ("cancel", {"shown": "sha256:0"}, "is not what was shown"),
     "a reason that names the person": ("cancel", {"reason": "{person} asked us to keep everything."}, "identifier"),
@@ -289,7 +289,7 @@ REQUEST_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a ground of one's own": ({"basis": "because"}, "Select a valid choice."),
     "a reason that names the person": ({"reason": "{person} has withdrawn consent."}, "holds the person's identifier"),
     "a short reason": ({"reason": "asked"}, "Say why in at least 20 characters."),
-    "a wrong password": ({"password": "a guess"}, "The password is missing or wrong"),
+    "a wrong password": ({"password": "a guess"}, "is missing or wrong; give it afresh"),
     "an endless identifier": ({"person": "x" * 2000}, "/person must be the person's identifier"),
 }
 
@@ -312,7 +312,7 @@ HOLD_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a log that is none": ({"on": "journal", "person": ""}, "Select a valid choice."),
     "no matter": ({"matter": " "}, "This field is required."),
     "a matter that names the person": ({"matter": "Estate of {person}"}, "holds the person's identifier"),
-    "a wrong password": ({"password": "a guess"}, "The password is missing or wrong"),
+    "a wrong password": ({"password": "a guess"}, "is missing or wrong; give it afresh"),
 }
 
 

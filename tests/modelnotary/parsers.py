@@ -107,6 +107,7 @@ from modelnotary.verify.report_signature import (
     document_read,
 )
 from modelnotary.verify.report_twin import twin_parse
+from modelnotary.verify.rotations import rotations_parse, rotations_write
 from modelnotary.verify.timestamp import TimestampError, timestamp_verify
 from modelnotary.verify.trust import Trust
 from modelnotary.verify.witnesses import policy_read
@@ -341,6 +342,12 @@ PARSERS: dict[str, Parser] = {
             receipts_write([Receipt("timestamp", "https://tsa.example", NOTE, b"token", HASHES)]),
         ],
         receipts_write,
+    ),
+    "verify.rotations.rotations_parse": Parser(
+        rotations_parse,
+        BundleError,
+        lambda: [rotations_write([]), rotations_write([PROOF.to_bytes()])],
+        rotations_write,
     ),
     "verify.report_signature.container_find": Parser(container_find, ReportProblem, signed_reports),
     "verify.report_signature.container_open": Parser(

@@ -391,7 +391,8 @@ def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
         tracemalloc.stop()
         return measured
 
-    assert peak(4_000) < 2 * peak(400) + 200_000
+    # A reading that were kept would take several times as much; how many wait for their turn is up to the scheduler.
+    assert peak(16_000) - peak(2_000) < 100 * 14_000
 
 
 def test_the_reading_tells_how_far_it_is(folder: Path) -> None:
