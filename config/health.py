@@ -29,8 +29,9 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     is no reason to stop work: nothing that comes after an event may hold events up.
     """
     checks = {"database": _database("default", "SELECT 1 FROM governance_user LIMIT 1"), "broker": _broker()}
-    frozen = _frozen()
-    checks["ledger"] = "; ".join(frozen.values()) or _ledger()
+    # The guards first: whoever asks first over a broken connection is told why it broke.
+    guards, frozen = _ledger(), _frozen()
+    checks["ledger"] = "; ".join(frozen.values()) or guards
     ready = all(value == "ok" for value in checks.values())
     body = {
         "status": "ready" if ready else "not ready",
