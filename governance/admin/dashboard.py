@@ -18,7 +18,7 @@ from governance.admin.sections import Section, Table
 from governance.admin.signing import signing_hindrance
 from governance.enums import ApprovalState, DecisionState
 from governance.models import ApprovalRequest, Decision, User
-from governance.selectors import decision_words
+from governance.selectors.gate import decision_words
 from modelnotary.ledger.event import Subject
 
 _SHOWN_WAITING = 20

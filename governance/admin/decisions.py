@@ -24,7 +24,7 @@ from governance.admin.sections import Action, Facts, Page, Section, Text
 from governance.admin.signing import sign_addresses, signing_actions, signing_notices
 from governance.enums import DecisionState
 from governance.models import ApprovalRequest, Decision, Deployment, Signature
-from governance.selectors import decision_words, gate_assert
+from governance.selectors.gate import decision_words, gate_assert
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 

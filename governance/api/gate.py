@@ -15,7 +15,8 @@ from governance.api.base import GovernedView, found, operation, parsed
 from governance.enums import DecisionState, EvidenceType, Role, Scope, Vote
 from governance.errors import ConflictError
 from governance.models import ApprovalRequest, Decision, Evidence
-from governance.selectors import gate_assert, model_version_get
+from governance.selectors import model_version_get
+from governance.selectors.gate import gate_assert
 from governance.services.accesses import access_record
 from governance.services.approvals import SigningIntent, approval_sign
 from governance.services.decisions import decision_evaluate

@@ -10,7 +10,8 @@ from governance.actors import actor_of
 from governance.enums import LineageKind, LineageRole, Trust
 from governance.errors import GateDeniedError
 from governance.models import Deployment, ModelVersion, User
-from governance.selectors import gate_assert, model_version_get
+from governance.selectors import model_version_get
+from governance.selectors.gate import gate_assert
 from governance.services.inventory import lineage_record
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject

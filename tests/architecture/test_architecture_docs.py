@@ -221,7 +221,7 @@ def enumeration(path: str, name: str) -> set[str]:
 
 def gate_reasons() -> set[str]:
     """Why the gate does not allow, beside the states of decisions."""
-    source = (CHECKOUT / "governance" / "selectors.py").read_text(encoding="utf-8")
+    source = (CHECKOUT / "governance" / "selectors" / "gate.py").read_text(encoding="utf-8")
     return set(re.findall(r'(?:return |Assertion\(False, )"([a-z]+(?:-[a-z]+)+)"', source))
 
 

@@ -21,7 +21,7 @@ from governance.errors import (
     StaleEvidenceError,
 )
 from governance.models import Evidence, Signature, User
-from governance.selectors import gate_assert
+from governance.selectors.gate import gate_assert
 from governance.services.evidence import evidence_deposit
 from modelnotary.attest.decision import decision_open
 from modelnotary.ledger.digest import Digest

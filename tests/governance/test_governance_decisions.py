@@ -21,7 +21,7 @@ from governance.enums import EvidenceType, LineageKind, LineageRole, Role, Trust
 from governance.models import Decision, ModelVersion, User
 from governance.policy.document import parse_policy
 from governance.policy.evaluation import Context, EvidenceFacts, Outcome, ReasonCode, evaluate
-from governance.selectors import gate_assert
+from governance.selectors.gate import gate_assert
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate, decision_replay
 from governance.services.evidence import evidence_deposit

@@ -1,11 +1,9 @@
 """Reading governance."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 
 from governance.controls import evaluation as controls
@@ -25,11 +23,8 @@ from governance.models import (
     SystemDeclaration,
 )
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
-from modelnotary.attest.decision import decision_open
-from modelnotary.attest.errors import AttestError
 from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
-from modelnotary.verify.trust import TRUST_FILE, Trust
 
 _LINEAGE_LIMIT = 500
 
@@ -86,90 +81,6 @@ def rests_on(decision: Decision, context: Context) -> bool:
     """Tell whether a decision was made on exactly these facts."""
     evidence = evidence_set_digest(context).text
     return decision.evidence_set_digest == evidence and decision.context["model"] == context.model
-
-
-@dataclass(frozen=True, slots=True)
-class Assertion:
-    """The gate's answer to "may this artifact go to this environment?".
-
-    Attributes:
-        allowed: True only when a passed, unexpired decision rests on the policy and the evidence of today.
-        reason_code: Why, from a closed list.
-        message: Why, in words.
-        decision: The decision that the answer rests on, if there is one.
-    """
-
-    allowed: bool
-    reason_code: str
-    message: str
-    decision: Decision | None
-
-
-def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
-    """Answer whether an artifact may go to an environment.
-
-    Raises:
-        UnknownArtifactError: No model version has these bytes.
-    """
-    version = model_version_get(digest=digest)
-    decision = (
-        Decision.objects.filter(model_version=version, environment=environment)
-        .select_related("policy_version__policy")
-        .order_by("-evaluated_at", "-id")
-        .first()
-    )
-    if decision is None:
-        return Assertion(False, "no-decision", f"no decision was requested for {version} in {environment}", None)  # noqa: FBT003
-    reason, message = _blocked(decision, version, at)
-    return Assertion(not reason, reason or "passed", message, decision)
-
-
-def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[str, str]:
-    """Give the reason why a decision does not allow, or nothing."""
-    if decision.state != DecisionState.PASSED:
-        return f"decision-{decision.state}", decision_words(decision)
-    if decision.expires_at is None or decision.expires_at <= at:
-        end = f"expired at {decision.expires_at:%Y-%m-%d %H:%M} UTC" if decision.expires_at else "names no end"
-        return "decision-expired", f"decision {decision.id} {end}; request a new decision"
-    if not _attested(decision, version):
-        return "attestation-invalid", f"decision {decision.id} is not what the decision key signed; request a new one"
-    current = policy_current(environment=decision.environment)
-    if current is None or current.pk != decision.policy_version_id:
-        return "policy-changed", "the policy changed after the decision; request a new decision"
-    if not rests_on(decision, evidence_context(version)):
-        return "evidence-changed", "evidence or lineage arrived after the decision; request a new decision"
-    return "", f"decision {decision.id} allows it until {decision.expires_at:%Y-%m-%d %H:%M} UTC"
-
-
-def _attested(decision: Decision, version: ModelVersion) -> bool:
-    """Tell whether a decision says what the decision key signed, so that writing rows is not enough to allow."""
-    trust = Trust.from_file(settings.NOTARY_HOME / TRUST_FILE)
-    try:
-        signed, signers = decision_open(bytes(decision.attestation or b""), [key.key for key in trust.decision_keys])
-    except AttestError:
-        return False
-    said = (
-        signed.id,
-        signed.state,
-        signed.digest.text,
-        signed.environment,
-        signed.evidence_set.text,
-        signed.expires_at,
-    )
-    return trust.in_force(signers, signed.decided_at) and said == (
-        decision.id,
-        decision.state,
-        version.digest,
-        decision.environment,
-        decision.evidence_set_digest,
-        decision.expires_at,
-    )
-
-
-def decision_words(decision: Decision) -> str:
-    """Say in words what a decision rests on: the messages of the rules that did not pass."""
-    blocking = [rule["message"] for rule in decision.rules if rule["outcome"] != "pass"]
-    return "; ".join(blocking) or f"all {len(decision.rules)} rules passed"
 
 
 def lineage_walk(*, start: str, upwards: bool) -> list[dict[str, Any]]:
