@@ -203,6 +203,8 @@ SPECTACULAR_SETTINGS = {
         "JobTypeEnum": "governance.enums.JobType",
         "JobStateEnum": "governance.enums.JobState",
         "DecisionStateEnum": "governance.enums.DecisionState",
+        "DecisionStandingEnum": "governance.enums.DecisionStanding",
+        "EndingKindEnum": "governance.enums.EndingKind",
         "ApprovalStateEnum": "governance.enums.ApprovalState",
         "LineageKindEnum": "governance.enums.LineageKind",
         "LineageRoleEnum": "governance.enums.LineageRole",
@@ -232,6 +234,7 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "rescue stalled jobs": {"task": "governance.tasks.jobs_rescue", "schedule": 5.0},
+    "expire decisions": {"task": "governance.tasks.decisions_run_out", "schedule": 60.0, "options": {"expires": 60}},
     # One that waited for a whole beat has been overtaken by the next.
     "publish checkpoints": {"task": "audit.tasks.anchors_publish", "schedule": 60.0, "options": {"expires": 60}},
     "tell the chain": {"task": "audit.tasks.chain_heads_tell", "schedule": 60.0, "options": {"expires": 60}},

@@ -23,10 +23,15 @@ class Scope(TextChoices):
     POLICY_PUBLISH = "policy:publish", "Publish policies"
     GATE_READ = "gate:read", "Ask the gate and read decisions"
     GATE_EVALUATE = "gate:evaluate", "Request decisions"
+    GATE_REVOKE = "gate:revoke", "Revoke decisions; people only"
     APPROVAL_VOTE = "approval:vote", "Sign approvals; people only"
     REPORT_CREATE = "report:create", "Create and download reports and bundles"
     AUDIT_READ = "audit:read", "Read ledger entries, proofs and checkpoints"
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
+
+
+PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.GATE_REVOKE})
+"""Scopes that no token of a service account can have."""
 
 
 class DataFormat(TextChoices):
@@ -77,6 +82,26 @@ class DecisionState(TextChoices):
     PASSED = "passed", "Passed"
     FAILED = "failed", "Failed"
     ERROR = "error", "Error"
+
+
+class DecisionStanding(TextChoices):
+    """What a decision is worth at a moment: its verdict, or how a passed one ended."""
+
+    PENDING = "pending", "Pending approval"
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"
+    ERROR = "error", "Error"
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Revoked"
+    SUPERSEDED = "superseded", "Superseded"
+
+
+class EndingKind(TextChoices):
+    """How a passed decision ended. The verdict stays what it was; the ending is a record of its own."""
+
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Revoked"
+    SUPERSEDED = "superseded", "Superseded"
 
 
 class ApprovalState(TextChoices):

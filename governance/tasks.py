@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from governance.enums import JobState, JobType
 from governance.models import Job
+from governance.services.endings import decisions_expire
 from governance.services.jobs import jobs_stalled
 
 logger = logging.getLogger(__name__)
@@ -41,3 +42,10 @@ def jobs_rescue() -> None:
             # Wait as long again before the next reminder, so that a busy queue is not flooded.
             Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(heartbeat_at=now)
         job_remind(job)
+
+
+@shared_task(time_limit=300)
+def decisions_run_out() -> None:
+    """Write to the ledger which decisions ran out. The gate itself goes by the clock and waits for nobody."""
+    if recorded := decisions_expire(at=timezone.now()):
+        logger.info("%d decisions ran out", recorded)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from audit.sealing import value_seal
 from governance.actors import system_actor
-from governance.enums import EvidenceType, Role, Scope, Vote
+from governance.enums import PEOPLE_ONLY, EvidenceType, Role, Scope, Vote
 from governance.models import (
     AiSystem,
     ApprovalRequest,
@@ -46,7 +46,7 @@ from modelnotary.ledger.digest import Digest
 PASSWORD = "a long enough pass phrase"
 REASON = "The limits of the policy are met and I looked at every group."
 PERSONAL_SCOPES = tuple(Scope)
-SERVICE_SCOPES = tuple(scope for scope in Scope if scope is not Scope.APPROVAL_VOTE)
+SERVICE_SCOPES = tuple(scope for scope in Scope if scope not in PEOPLE_ONLY)
 # Where several processes fill one database, each is given another first number.
 _numbers = count(int(os.environ.get("FACTORIES_FROM", "1")))
 

@@ -12,7 +12,8 @@ from audit.errors import UnknownEntryError
 from audit.models import Checkpoint
 from audit.selectors import checkpoint_latest, log_current
 from governance.admin.base import LIST, may_look, page_viewed
-from governance.admin.cells import Cell, anchor, badge, code, link, moment, record_address, stack
+from governance.admin.cells import Cell, anchor, code, link, moment, record_address, stack
+from governance.admin.endings import standing_badge
 from governance.admin.privacy import erasures_waiting_section
 from governance.admin.sections import Section, Table
 from governance.admin.signing import signing_hindrance
@@ -80,8 +81,8 @@ def _waiting_row(request: HttpRequest, approval: ApprovalRequest) -> tuple[Cell,
 def _decided() -> Section:
     decisions = (
         Decision.objects.exclude(state=DecisionState.PENDING)
-        .select_related("model_version__model")
-        .defer("context", "attestation")
+        .select_related("model_version__model", "ending")
+        .defer("context", "context_document", "attestation")
         .order_by("-evaluated_at")[:_SHOWN_DECISIONS]
     )
     return Table(
@@ -91,7 +92,7 @@ def _decided() -> Section:
             (
                 link(item, str(item.model_version)),
                 item.environment,
-                badge(item.state, item.get_state_display()),
+                standing_badge(item),
                 decision_words(item),
                 moment(item.decided_at),
             )

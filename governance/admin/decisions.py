@@ -19,6 +19,13 @@ from governance.admin.cells import (
     whole,
 )
 from governance.admin.decision_sections import evidence_section, rules_section, signatures_section
+from governance.admin.endings import (
+    ending_notices,
+    ending_section,
+    revoke_actions,
+    revoke_addresses,
+    standing_badge,
+)
 from governance.admin.ledger import attachment, ledger_section
 from governance.admin.sections import Action, Facts, Page, Section, Text
 from governance.admin.signing import sign_addresses, signing_actions, signing_notices
@@ -34,7 +41,7 @@ class DecisionAdmin(GovernedAdmin[Decision]):
     """Decisions of the gate."""
 
     kinds = ("decision",)
-    deferred = ("context", "rules", "attestation")
+    deferred = ("context", "context_document", "rules", "attestation")
     list_display = (
         "model_version",
         "environment",
@@ -43,23 +50,23 @@ class DecisionAdmin(GovernedAdmin[Decision]):
         moment_column("evaluated_at"),
         moment_column("expires_at"),
     )
-    list_select_related = ("model_version__model", "policy_version__policy")
-    list_filter = ("state",)
+    list_select_related = ("model_version__model", "policy_version__policy", "ending")
+    list_filter = ("state", "ending__kind")
     search_fields = ("id__exact", "model_version__id__exact", "environment__exact")
     search_help_text = "Decision id, model version id, or environment"
 
     @admin.display(description="state")
     def standing(self, decision: Decision) -> Cell:
-        """Show the state."""
-        return badge(decision.state, decision.get_state_display())
+        """Show the verdict, or how a passed decision ended."""
+        return standing_badge(decision)
 
     def subject(self, record: Decision) -> Subject:
         """Name it with the digest of the model it is about."""
         return Subject("decision", record.id, Digest.from_text(record.model_version.digest))
 
     def addresses(self) -> tuple[Address, ...]:
-        """Offer the signed attestation, and signing."""
-        return (Address("attestation", _attestation_download), *sign_addresses(self))
+        """Offer the signed attestation, signing, and revoking."""
+        return (Address("attestation", _attestation_download), *sign_addresses(self), *revoke_addresses(self))
 
     def page(self, request: HttpRequest, record: Decision) -> Page:
         """Show the decision with everything it rests on."""
@@ -68,10 +75,15 @@ class DecisionAdmin(GovernedAdmin[Decision]):
             heading=f"{record.model_version} to {record.environment}",
             marks=(link(record.model_version), code(record.model_version.digest), link(record.policy_version)),
             lead=_lead(record),
-            badge=badge(record.state, record.get_state_display()),
-            notices=signing_notices(request, approval),
-            actions=(*signing_actions(request, approval), *_attestation_action(record)),
+            badge=standing_badge(record),
+            notices=(*signing_notices(request, approval), *ending_notices(record)),
+            actions=(
+                *signing_actions(request, approval),
+                *revoke_actions(request, record),
+                *_attestation_action(record),
+            ),
             sections=(
+                *ending_section(record),
                 rules_section(record),
                 *signatures_section(approval),
                 _verdict(record),
@@ -102,6 +114,9 @@ def _verdict(decision: Decision) -> Section:
             ("Environment", decision.environment),
             ("Policy", link(decision.policy_version)),
             ("Evidence on the table", whole(decision.evidence_set_digest)),
+            ("Facts that the rules saw", whole(decision.context_digest)),
+            ("Evaluated with", decision.engine),
+            ("Takes the place of", link(decision.supersedes, decision.supersedes_id)),
             ("Requested by", link(decision.requested_by, decision.requested_by.printed_name)),
             ("Evaluated", moment(decision.evaluated_at)),
             ("Decided", moment(decision.decided_at)),

@@ -2,11 +2,27 @@
 
 from typing import Any
 
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from governance import models
-from governance.enums import DataFormat, EvidenceType, JobState, JobType, LineageKind, LineageRole, Role, Trust, Vote
+from governance.enums import (
+    DataFormat,
+    DecisionStanding,
+    DecisionState,
+    EndingKind,
+    EvidenceType,
+    JobState,
+    JobType,
+    LineageKind,
+    LineageRole,
+    Role,
+    Trust,
+    Vote,
+)
 from governance.policy.document import SLUG
+from governance.selectors.gate import decision_standing
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError
 
@@ -234,7 +250,22 @@ class RuleResultOutput(serializers.Serializer[Any]):
     remediation = serializers.CharField()
 
 
+class DecisionEndingOutput(serializers.ModelSerializer[models.DecisionEnding]):
+    kind = serializers.ChoiceField(choices=EndingKind.choices)
+    proposed_by = serializers.CharField(source="proposal.proposed_by.printed_name", default=None, allow_null=True)
+    confirmed_by = serializers.CharField(source="confirmed_by.printed_name", default=None, allow_null=True)
+    successor = serializers.CharField(source="successor_id", allow_null=True)
+
+    class Meta:
+        model = models.DecisionEnding
+        fields = ("kind", "reason", "ended_at", "proposed_by", "confirmed_by", "successor")
+
+
 class DecisionOutput(serializers.ModelSerializer[models.Decision]):
+    state = serializers.SerializerMethodField(help_text="The verdict, or how a passed decision ended.")
+    verdict = serializers.ChoiceField(source="state", choices=DecisionState.choices)
+    ending = DecisionEndingOutput(default=None, allow_null=True)
+    supersedes = serializers.CharField(source="supersedes_id", allow_null=True)
     subject = serializers.SerializerMethodField()
     policy_version = serializers.CharField(source="policy_version_id", allow_null=True)
     rules = RuleResultOutput(many=True)
@@ -246,10 +277,15 @@ class DecisionOutput(serializers.ModelSerializer[models.Decision]):
         fields = (
             "id",
             "state",
+            "verdict",
+            "ending",
+            "supersedes",
             "subject",
             "environment",
             "policy_version",
             "evidence_set_digest",
+            "context_digest",
+            "engine",
             "rules",
             "approval_request",
             "evaluated_at",
@@ -257,6 +293,11 @@ class DecisionOutput(serializers.ModelSerializer[models.Decision]):
             "expires_at",
             "attestation_digest",
         )
+
+    @extend_schema_field(serializers.ChoiceField(choices=DecisionStanding.choices))
+    def get_state(self, decision: models.Decision) -> str:
+        """What the decision is worth now."""
+        return decision_standing(decision, at=timezone.now()).value
 
     def get_subject(self, decision: models.Decision) -> dict[str, str]:
         """Name and digest of the model version."""

@@ -3,7 +3,7 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import controls, gate, jobs, ledger, registry
+from governance.api import controls, endings, gate, jobs, ledger, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
@@ -26,6 +26,8 @@ urlpatterns = [
     path("decisions", gate.DecisionsView.as_view()),
     path("decisions/<name:decision_id>", gate.DecisionView.as_view()),
     path("decisions/<name:decision_id>/attestation", gate.AttestationView.as_view()),
+    path("decisions/<name:decision_id>/revocations", endings.RevocationsView.as_view()),
+    path("revocations/<name:proposal_id>/confirmation", endings.RevocationConfirmationView.as_view()),
     path("asserts", gate.AssertsView.as_view()),
     path("approval-requests/<name:request_id>", gate.ApprovalRequestView.as_view()),
     path("approval-requests/<name:request_id>/votes", gate.VotesView.as_view()),

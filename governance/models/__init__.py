@@ -9,6 +9,7 @@ from governance.models.decisions import (
     Signature,
 )
 from governance.models.declarations import SystemDeclaration
+from governance.models.endings import DecisionEnding, RevocationProposal
 from governance.models.evidence import Evidence
 from governance.models.inventory import (
     AiSystem,
@@ -31,6 +32,7 @@ __all__ = [
     "Dataset",
     "DatasetVersion",
     "Decision",
+    "DecisionEnding",
     "Deployment",
     "Evidence",
     "Job",
@@ -39,6 +41,7 @@ __all__ = [
     "ModelVersion",
     "Policy",
     "PolicyVersion",
+    "RevocationProposal",
     "Run",
     "Signature",
     "SystemDeclaration",

@@ -55,7 +55,16 @@ class Decision(models.Model):
     environment = models.SlugField(max_length=80)
     policy_version = models.ForeignKey(PolicyVersion, null=True, on_delete=models.PROTECT, related_name="decisions")
     evidence_set_digest = models.CharField(max_length=DIGEST_LENGTH)
-    context = models.JSONField(help_text="The facts as the rules saw them; enough to evaluate again.")
+    supersedes = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="successors", help_text="The decision before it."
+    )
+    context_document = models.BinaryField(help_text="Canonical JSON of the facts, exactly as the rules saw them.")
+    context_digest = models.CharField(max_length=DIGEST_LENGTH)
+    context = models.JSONField(help_text="The document, parsed for searching.")
+    engine = models.CharField(max_length=80, help_text="What evaluated the rules, and its version.")
+    results_digest = models.CharField(
+        max_length=DIGEST_LENGTH, help_text="Of the rules' results in canonical JSON, before anybody signed."
+    )
     rules = models.JSONField(help_text="One result for each rule: outcome, observed, expected, reason.")
     state = models.CharField(max_length=10, choices=DecisionState.choices)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

@@ -21,3 +21,9 @@ class PolicyError(ModelNotaryError):
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         self.diagnostics = diagnostics
         super().__init__("; ".join(f"{item.pointer}: {item.message}" for item in diagnostics))
+
+
+class RecordedContextError(ModelNotaryError):
+    """The facts stored with a decision cannot be read."""
+
+    code = "context-unreadable"

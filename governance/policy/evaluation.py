@@ -1,12 +1,19 @@
 """Facts and a policy -> one result for each rule. Pure: the same context always gives the same results."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from governance.policy.document import PolicyDocument, Rule
 from governance.policy.engine import Truth
+from governance.policy.errors import RecordedContextError
 from governance.policy.facts import EVIDENCE_FACTS, MEASURED, FactType, FactValue, fact_matches, fact_types
+from modelnotary.ledger.canonical import canonical_bytes, parse_canonical
+
+APPROVALS_RULE = "APPROVALS"
+"""The id under which a decision's results tell of its signatures; no rule of a policy may have it."""
+_MAX_SAFE_INTEGER = 2**53 - 1
 
 
 class Outcome(StrEnum):
@@ -16,6 +23,12 @@ class Outcome(StrEnum):
     FAIL = "fail"
     PENDING = "pending"
     ERROR = "error"
+    WAIVED = "waived"
+    NOT_APPLICABLE = "not_applicable"
+
+
+NOT_BLOCKING = frozenset({Outcome.PASS, Outcome.WAIVED, Outcome.NOT_APPLICABLE})
+"""Outcomes with which a decision can still pass."""
 
 
 class ReasonCode(StrEnum):
@@ -55,13 +68,30 @@ class Context:
     evidence: tuple[EvidenceFacts, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give the stored form; `from_json` is the inverse."""
+        """Give the facts as a JSON value."""
         return {"model": self.model, "evidence": [asdict(item) for item in self.evidence]}
 
+    def to_bytes(self) -> bytes:
+        """Give the stored form, canonical JSON; `from_bytes` is the inverse.
+
+        Raises:
+            CanonicalError: A fact has no canonical form, for instance a NaN.
+        """
+        return canonical_bytes(_writable(self.to_json()))
+
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Context":
-        """Read the stored form, to evaluate an old decision again."""
-        return cls(model=stored["model"], evidence=tuple(EvidenceFacts(**item) for item in stored["evidence"]))
+    def from_bytes(cls, stored: bytes) -> "Context":
+        """Read the stored form, to evaluate a decision, also an old one.
+
+        Raises:
+            CanonicalError: The bytes are not canonical JSON.
+            RecordedContextError: They do not hold a context.
+        """
+        facts: Any = parse_canonical(stored)
+        try:
+            return cls(model=dict(facts["model"]), evidence=tuple(EvidenceFacts(**item) for item in facts["evidence"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordedContextError(f"what is stored is no context: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +107,26 @@ class RuleResult:
     message: str
     evidence: tuple[str, ...]
     remediation: str
+
+
+def no_policy_result(environment: str) -> RuleResult:
+    """Give the one result of an environment that has no policy: nothing is allowed there."""
+    return RuleResult(
+        id="POLICY",
+        title="The environment has a policy",
+        outcome=Outcome.FAIL,
+        reason_code=ReasonCode.NO_POLICY,
+        observed=None,
+        expected="a published policy",
+        evidence=(),
+        remediation="Publish a policy for this environment.",
+        message=f'environment "{environment}" has no policy, so nothing is allowed there',
+    )
+
+
+def results_bytes(results: Sequence[RuleResult]) -> bytes:
+    """Write results as canonical JSON, so that two evaluations can be compared byte for byte."""
+    return canonical_bytes(_writable([asdict(result) for result in results]))
 
 
 def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]:
@@ -158,3 +208,13 @@ def _result(  # noqa: PLR0917 - the parts of one line of a verdict
         evidence=evidence,
         remediation=rule.remediation if outcome is not Outcome.PASS else "",
     )
+
+
+def _writable(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Give a JSON value with whole numbers beyond ±(2^53-1) as the floating-point numbers that JSON takes them for."""
+    if isinstance(value, dict):
+        return {name: _writable(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_writable(item) for item in value]
+    is_large = isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_SAFE_INTEGER
+    return float(value) if is_large else value

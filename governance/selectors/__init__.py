@@ -15,6 +15,7 @@ from governance.errors import UnknownArtifactError, UnknownRecordError
 from governance.models import (
     AiSystem,
     Decision,
+    DecisionEnding,
     Deployment,
     Evidence,
     LineageEdge,
@@ -227,7 +228,8 @@ def _decided(versions: list[ModelVersion], end: datetime) -> Iterator[controls.E
         yield _record_evidence("deployment", item, digests[item.model_version_id], item.deployed_at, said)
     decisions = (
         Decision.objects.filter(model_version__in=versions, evaluated_at__lt=end)
-        .defer("attestation", "context", "rules")
+        .select_related("ending")
+        .defer("attestation", "context", "context_document", "rules")
         .order_by("model_version_id", "environment", "-evaluated_at", "-id")
         .distinct("model_version_id", "environment")
     )
@@ -248,5 +250,11 @@ def _decision_evidence(decision: Decision, subject: str, end: datetime) -> contr
         result=results.get(stood, Result.INSUFFICIENT_DATA),
         measured=True,
         deposited_at=decision.decided_at if final and decision.decided_at else decision.evaluated_at,
-        expires_at=decision.expires_at if final else None,
+        expires_at=_counts_until(decision, end) if final else None,
     )
+
+
+def _counts_until(decision: Decision, end: datetime) -> datetime | None:
+    """Give when a decision stopped counting, as far as it was known before a moment."""
+    ending: DecisionEnding | None = getattr(decision, "ending", None)
+    return decision.expires_at if ending is None or ending.ended_at >= end else ending.ended_at

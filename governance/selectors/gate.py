@@ -5,13 +5,26 @@ from datetime import datetime
 
 from django.conf import settings
 
-from governance.enums import DecisionState
-from governance.models import Decision, ModelVersion
+from governance.enums import DecisionStanding, DecisionState
+from governance.models import Decision, DecisionEnding, ModelVersion
+from governance.policy.evaluation import NOT_BLOCKING
 from governance.selectors import evidence_context, model_version_get, policy_current, rests_on
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
 from modelnotary.ledger.digest import Digest
 from modelnotary.verify.trust import TRUST_FILE, Trust
+
+
+def decision_standing(decision: Decision, *, at: datetime) -> DecisionStanding:
+    """Say what a decision is worth at a moment: its verdict, or how it ended. Expiry goes by the clock."""
+    if decision.state != DecisionState.PASSED:
+        return DecisionStanding(decision.state)
+    ending = getattr(decision, "ending", None)
+    if ending is not None and ending.ended_at <= at:
+        return DecisionStanding(ending.kind)
+    if decision.expires_at is None or decision.expires_at <= at:
+        return DecisionStanding.EXPIRED
+    return DecisionStanding.PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
     version = model_version_get(digest=digest)
     decision = (
         Decision.objects.filter(model_version=version, environment=environment)
-        .select_related("policy_version__policy")
+        .select_related("policy_version__policy", "ending__confirmed_by", "ending__proposal__proposed_by")
         .order_by("-evaluated_at", "-id")
         .first()
     )
@@ -52,9 +65,12 @@ def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
 
 def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[str, str]:
     """Give the reason why a decision does not allow, or nothing."""
+    standing = decision_standing(decision, at=at)
+    if standing == DecisionStanding.REVOKED:
+        return "decision-revoked", ending_words(decision)
     if decision.state != DecisionState.PASSED:
         return f"decision-{decision.state}", decision_words(decision)
-    if decision.expires_at is None or decision.expires_at <= at:
+    if standing != DecisionStanding.PASSED or decision.expires_at is None:
         end = f"expired at {decision.expires_at:%Y-%m-%d %H:%M} UTC" if decision.expires_at else "names no end"
         return "decision-expired", f"decision {decision.id} {end}; request a new decision"
     if not _attested(decision, version):
@@ -74,6 +90,8 @@ def _attested(decision: Decision, version: ModelVersion) -> bool:
         signed, signers = decision_open(bytes(decision.attestation or b""), [key.key for key in trust.decision_keys])
     except AttestError:
         return False
+    if signed.context not in {None, Digest.of(bytes(decision.context_document))}:
+        return False
     said = (
         signed.id,
         signed.state,
@@ -92,7 +110,19 @@ def _attested(decision: Decision, version: ModelVersion) -> bool:
     )
 
 
+def ending_words(decision: Decision) -> str:
+    """Say in words how a decision ended, or nothing while it has not."""
+    ending: DecisionEnding | None = getattr(decision, "ending", None)
+    if ending is None:
+        return ""
+    by = ""
+    if ending.proposal and ending.confirmed_by:
+        by = f" by {ending.proposal.proposed_by.printed_name} and {ending.confirmed_by.printed_name}"
+    kind = ending.get_kind_display().lower()
+    return f"decision {decision.id} was {kind} at {ending.ended_at:%Y-%m-%d %H:%M} UTC{by}: {ending.reason}"
+
+
 def decision_words(decision: Decision) -> str:
     """Say in words what a decision rests on: the messages of the rules that did not pass."""
-    blocking = [rule["message"] for rule in decision.rules if rule["outcome"] != "pass"]
+    blocking = [rule["message"] for rule in decision.rules if rule["outcome"] not in NOT_BLOCKING]
     return "; ".join(blocking) or f"all {len(decision.rules)} rules passed"

@@ -5,7 +5,6 @@ from importlib.metadata import version
 from django.conf import settings
 
 from governance.models import Decision, Signature
-from governance.policy.engine import ENGINE
 from modelnotary.attest.decision import decision_sign
 from modelnotary.attest.statement import Approval, GateDecision, Resource, RuleOutcome
 from modelnotary.ledger.digest import Digest
@@ -18,7 +17,7 @@ def decision_attest(*, decision: Decision, signatures: list[Signature]) -> bytes
     Raises:
         KeyFileError: The key cannot be read. Nothing is decided without a signature.
     """
-    engine, _, engine_version = ENGINE.partition(" ")
+    engine, _, engine_version = decision.engine.partition(" ")
     base = settings.PUBLIC_URL
     policy = decision.policy_version
     assert decision.decided_at is not None
@@ -44,5 +43,7 @@ def decision_attest(*, decision: Decision, signatures: list[Signature]) -> bytes
             Approval(item.role, item.signer_id, item.vote, Digest.from_text(item.statement_digest))
             for item in signatures
         ),
+        context=Digest.from_text(decision.context_digest),
+        results=Digest.from_text(decision.results_digest),
     )
     return decision_sign(statement, key_load(settings.KEYS_DIR / "decision.key"))

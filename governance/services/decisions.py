@@ -12,14 +12,24 @@ from governance.actors import actor_of, system_actor
 from governance.enums import DecisionState, Vote
 from governance.models import ApprovalRequest, Decision, ModelVersion, PolicyVersion, User
 from governance.policy.document import Approvals
-from governance.policy.evaluation import Context, Outcome, ReasonCode, RuleResult, evaluate
+from governance.policy.engine import ENGINE
+from governance.policy.evaluation import (
+    APPROVALS_RULE,
+    Context,
+    Outcome,
+    ReasonCode,
+    RuleResult,
+    evaluate,
+    no_policy_result,
+    results_bytes,
+)
 from governance.selectors import evidence_context, evidence_set_digest, model_version_get, policy_current, rests_on
+from governance.selectors.gate import decision_standing
 from governance.services.attestations import decision_attest
+from governance.services.endings import decision_supersede
 from governance.services.policies import policy_document
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
-
-APPROVALS_RULE = "APPROVALS"
 
 
 @transaction.atomic
@@ -29,8 +39,9 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     1. Lock the model version, so that no evidence arrives while the rules look.
     2. Take the policy in force and the set of evidence.
     3. Give the decision already made on the same inputs, if it still stands.
-    4. Evaluate every rule.
+    4. Evaluate every rule over the facts as they are stored, so that they give the same once more.
     5. A rule that fails or cannot be evaluated ends it: the denial is signed. Otherwise ask people to sign.
+    6. The decision takes the place of the one before it.
 
     Raises:
         UnknownArtifactError: No model version has these bytes.
@@ -39,19 +50,25 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # 1
     policy = policy_current(environment=environment)  # 2
     context = evidence_context(version)
-    set_digest = evidence_set_digest(context)
-    standing = _standing(version, environment, policy, context, at)  # 3
-    if standing:
-        return standing
+    newest = _newest(version, environment)
+    if newest and _stands(newest, policy, context, at):  # 3
+        return newest
     document = policy_document(policy) if policy else None
-    results = evaluate(document, context) if document else (_no_policy(environment),)  # 4
+    stored = context.to_bytes()
+    seen = Context.from_bytes(stored)
+    results = evaluate(document, seen) if document else (no_policy_result(environment),)  # 4
     state = _state_of(results)
     decision = Decision(
         model_version=version,
         environment=environment,
         policy_version=policy,
-        evidence_set_digest=set_digest.text,
-        context=context.to_json(),
+        supersedes=newest,
+        evidence_set_digest=evidence_set_digest(context).text,
+        context_document=stored,
+        context_digest=Digest.of(stored).text,
+        context=seen.to_json(),
+        engine=ENGINE,
+        results_digest=Digest.of(results_bytes(results)).text,
         rules=[asdict(result) for result in results],
         state=state,
         requested_by=actor,
@@ -61,6 +78,8 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
         _approval_open(decision, document.approvals, at)
     else:
         decision_issue(decision=decision, state=state, at=at)
+    if newest:  # 6
+        decision_supersede(previous=newest, successor=decision, at=at)
     return decision
 
 
@@ -85,6 +104,10 @@ def decision_issue(*, decision: Decision, state: DecisionState, at: datetime) ->
             "attestation_digest": decision.attestation_digest,
             "policy_version": decision.policy_version_id,
             "evidence_set_digest": decision.evidence_set_digest,
+            "context_digest": decision.context_digest,
+            "results_digest": decision.results_digest,
+            "engine": decision.engine,
+            "supersedes": decision.supersedes_id,
             "signatures": [signature.statement_digest for signature in signatures],
         },
         at=at,
@@ -96,16 +119,15 @@ def _signatures(decision: Decision) -> list[Any]:
     return list(request.signatures.all()) if request else []
 
 
-def _standing(
-    version: ModelVersion, environment: str, policy: PolicyVersion | None, context: Context, at: datetime
-) -> Decision | None:
-    newest = (
-        Decision.objects.filter(model_version=version, environment=environment).order_by("-evaluated_at", "-id").first()
-    )
-    if newest is None or (newest.expires_at is not None and newest.expires_at <= at):
-        return None
-    same = newest.policy_version_id == (policy and policy.pk) and rests_on(newest, context)
-    return newest if same else None
+def _newest(version: ModelVersion, environment: str) -> Decision | None:
+    decisions = Decision.objects.filter(model_version=version, environment=environment).select_related("ending")
+    return decisions.order_by("-evaluated_at", "-id").first()
+
+
+def _stands(decision: Decision, policy: PolicyVersion | None, context: Context, at: datetime) -> bool:
+    if decision_standing(decision, at=at) != decision.state:
+        return False
+    return decision.policy_version_id == (policy and policy.pk) and rests_on(decision, context)
 
 
 def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> None:
@@ -161,13 +183,6 @@ def decision_settle(*, request: ApprovalRequest, at: datetime) -> None:
         decision.save(update_fields=["rules"])
 
 
-def decision_replay(decision: Decision) -> tuple[RuleResult, ...]:
-    """Evaluate a decision's rules again from what was stored with it."""
-    if decision.policy_version is None:
-        return (_no_policy(decision.environment),)
-    return evaluate(policy_document(decision.policy_version), Context.from_json(decision.context))
-
-
 def _state_of(results: tuple[RuleResult, ...]) -> DecisionState:
     outcomes = {result.outcome for result in results}
     if Outcome.ERROR in outcomes:
@@ -175,17 +190,3 @@ def _state_of(results: tuple[RuleResult, ...]) -> DecisionState:
     if Outcome.FAIL in outcomes:
         return DecisionState.FAILED
     return DecisionState.PENDING
-
-
-def _no_policy(environment: str) -> RuleResult:
-    return RuleResult(
-        id="POLICY",
-        title="The environment has a policy",
-        outcome=Outcome.FAIL,
-        reason_code=ReasonCode.NO_POLICY,
-        observed=None,
-        expected="a published policy",
-        evidence=(),
-        remediation="Publish a policy for this environment.",
-        message=f'environment "{environment}" has no policy, so nothing is allowed there',
-    )

@@ -16,7 +16,7 @@ from django.db import transaction
 from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
-from governance.enums import Role, Scope
+from governance.enums import PEOPLE_ONLY, Role, Scope
 from governance.errors import ConflictError, HumanRequiredError, RejectedInputError, TokenError
 from governance.models import ApiToken, User
 from modelnotary.ledger.event import Actor, Subject
@@ -107,8 +107,8 @@ def token_create(
     Raises:
         HumanRequiredError: A service account asks for a scope that only a person can use.
     """
-    if user.is_service and Scope.APPROVAL_VOTE in scopes:
-        raise HumanRequiredError(f"{Scope.APPROVAL_VOTE} is for people; {user.username} is a service account")
+    if user.is_service and (for_people := sorted(PEOPLE_ONLY.intersection(scopes))):
+        raise HumanRequiredError(f"{', '.join(for_people)} is for people; {user.username} is a service account")
     pepper_id, pepper = _pepper()
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     token = ApiToken.objects.create(

@@ -7,7 +7,7 @@ member named by a URI, as the predicate's rules ask. Denials have the same form 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Self, cast
 
 from modelnotary.attest.errors import StatementError
 from modelnotary.errors import TimeFormatError
@@ -111,6 +111,7 @@ class GateDecision:
         policy: the policy text applied; None when the environment has none.
         evidence: every piece of evidence the rules could see; `evidence_set` the digest over them.
         rules: the outcome of every rule, in policy order; `approvals` the signatures given.
+        context: digest of the facts that the rules saw; `results` that of their results in canonical JSON.
     """
 
     id: str
@@ -128,6 +129,8 @@ class GateDecision:
     evidence_set: Digest
     rules: tuple[RuleOutcome, ...]
     approvals: tuple[Approval, ...]
+    context: Digest | None = None
+    results: Digest | None = None
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
@@ -158,6 +161,7 @@ class GateDecision:
                     {"id": rule.id, "outcome": rule.outcome, "reasonCode": rule.reason_code} for rule in self.rules
                 ],
                 "approvals": [_approval_json(approval) for approval in self.approvals],
+                **self._later_members(),
             },
         }
         return Statement(self.name, self.digest, DECISION_PREDICATE_TYPE, predicate).to_bytes()
@@ -196,6 +200,7 @@ class GateDecision:
                     "evidenceSetDigest": evidence_set,
                     "rules": [*rules],
                     "approvals": [*approvals],
+                    **later,
                 },
             }:
                 return cls(
@@ -214,9 +219,16 @@ class GateDecision:
                     evidence_set=_digest(evidence_set),
                     rules=tuple(map(_rule, rules)),
                     approvals=tuple(map(_approval, approvals)),
+                    context=_optional_digest(later.get("contextDigest")),
+                    results=_optional_digest(later.get("resultsDigest")),
                 )
             case _:
                 raise StatementError("the statement does not hold a gate decision")
+
+    def _later_members(self) -> dict[str, Json]:
+        """Give the members that decisions of an early version do not have."""
+        members = {"contextDigest": self.context, "resultsDigest": self.results}
+        return {name: _digest_set(digest) for name, digest in members.items() if digest is not None}
 
     def _level(self) -> str:
         environment = self.environment.upper().replace("-", "_")
@@ -262,6 +274,10 @@ def _approval(value: Json) -> Approval:
 
 def _digest_set(digest: Digest) -> dict[str, Json]:
     return {"sha256": digest.hex}
+
+
+def _optional_digest(value: object) -> Digest | None:
+    return None if value is None else _digest(cast("Json", value))
 
 
 def _digest(value: Json) -> Digest:

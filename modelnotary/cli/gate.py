@@ -34,6 +34,7 @@ _REASONS = {
     "decision-pending": GateExit.PENDING,
     "decision-error": GateExit.EVALUATION_ERROR,
     "decision-expired": GateExit.STALE,
+    "decision-revoked": GateExit.STALE,
     "evidence-changed": GateExit.STALE,
     "policy-changed": GateExit.STALE,
 }
@@ -42,6 +43,9 @@ _STATES = {
     "failed": GateExit.DENIED,
     "pending": GateExit.PENDING,
     "error": GateExit.EVALUATION_ERROR,
+    "expired": GateExit.STALE,
+    "revoked": GateExit.STALE,
+    "superseded": GateExit.STALE,
 }
 
 Artifact = Annotated[Path | None, typer.Option(help="The artifact: a file or a folder. Its digest is computed here.")]

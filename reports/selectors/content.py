@@ -13,7 +13,7 @@ from audit.models import Entry
 from governance import models
 from governance.enums import EvidenceType, LineageKind, LineageRole, Vote
 from governance.selectors import lineage_walk
-from governance.selectors.gate import gate_assert
+from governance.selectors.gate import decision_standing, gate_assert
 from modelnotary.attest.dsse import Envelope
 from modelnotary.attest.statement import GateDecision
 from modelnotary.ledger.digest import Digest
@@ -196,17 +196,17 @@ def _decided(frame: ReportFrame) -> QuerySet[models.Decision]:
 
 
 def _decisions(frame: ReportFrame, citations: Citations) -> tuple[facts.Decision, ...]:
-    decided = _decided(frame).select_related("policy_version__policy", "model_version")
-    return tuple(_decision(item, citations) for item in decided)
+    decided = _decided(frame).select_related("policy_version__policy", "model_version", "ending")
+    return tuple(_decision(item, frame.as_of, citations) for item in decided)
 
 
-def _decision(decision: models.Decision, citations: Citations) -> facts.Decision:
+def _decision(decision: models.Decision, as_of: datetime, citations: Citations) -> facts.Decision:
     assert decision.attestation is not None
     assert decision.decided_at is not None
     signed = GateDecision.from_bytes(Envelope.from_bytes(bytes(decision.attestation)).payload)
     return facts.Decision(
         id=decision.id,
-        state=decision.state,
+        state=decision_standing(decision, at=as_of).value,
         result="PASSED" if signed.passed else "FAILED",
         environment=decision.environment,
         model_digest=decision.model_version.digest,

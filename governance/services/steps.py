@@ -1,0 +1,79 @@
+"""Steps that officers take one at a time: whole or not at all, and a refused attempt leaves its trace in the ledger."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import transaction
+
+from audit.enums import LineageEvent
+from audit.services import event_record
+from governance.actors import actor_of
+from governance.enums import Role
+from governance.errors import GovernanceError, RejectedInputError, SeparationOfDutiesError
+from governance.models import User
+from governance.services.officers import Officer, officer_require, person_require
+from modelnotary.ledger.event import Subject
+
+REASON_MINIMUM = 20
+_TEXT_LIMIT = 4000
+
+
+@contextmanager
+def officer_step(
+    *, officer: Officer, roles: tuple[Role, ...], step: str, subject: Subject, at: datetime
+) -> Iterator[None]:
+    """Take a step in one transaction, by somebody who may and has just proven who they are.
+
+    Raises:
+        GovernanceError: The officer may not. What is refused here or inside is recorded by its code.
+    """
+    try:
+        with transaction.atomic():
+            officer_require(officer, *roles)
+            yield
+    except GovernanceError as refusal:
+        with transaction.atomic():
+            event_record(
+                event=LineageEvent.OFFICER_REFUSED,
+                actor=actor_of(officer.user),
+                subject=subject,
+                data={"code": refusal.code, "step": step},
+                at=at,
+            )
+        raise
+
+
+def step_hindrance(*, user: User, roles: tuple[Role, ...], others: tuple[User | None, ...] = ()) -> str | None:
+    """Say in words why somebody cannot take a step, as far as it can be known beforehand, or nothing."""
+    try:
+        person_require(user, *roles)
+        other_person_require(user, *others)
+    except GovernanceError as refusal:
+        return str(refusal)
+    return None
+
+
+def other_person_require(user: User, *others: User | None) -> None:
+    """Demand somebody else than those who took part before, and than the owner of a service account that did.
+
+    Raises:
+        SeparationOfDutiesError: It is one of them.
+    """
+    for other in others:
+        if other is not None and user.pk in {other.pk, other.owner_id}:
+            raise SeparationOfDutiesError(
+                f"{user.printed_name} took part in this already and so cannot be the second person; ask someone else"
+            )
+
+
+def words_require(text: str, pointer: str, *, at_least: int = REASON_MINIMUM) -> str:
+    """Give a text without the space around it.
+
+    Raises:
+        RejectedInputError: It is too short to say anything, or too long to be kept.
+    """
+    words = text.strip()
+    if not at_least <= len(words) <= _TEXT_LIMIT:
+        raise RejectedInputError(f"{pointer} must have {at_least} to {_TEXT_LIMIT} characters")
+    return words
