@@ -24,6 +24,7 @@ class LineageEvent(TextChoices):
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_DECLARED = "system.declared"
     MODEL_REGISTERED = "model.registered"
+    MODEL_DESCRIBED = "model.described"
     MODEL_VERSION_REGISTERED = "model_version.registered"
     DATASET_REGISTERED = "dataset.registered"
     DATASET_VERSION_REGISTERED = "dataset_version.registered"

@@ -10,8 +10,9 @@ from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Tr
 from governance.errors import RejectedInputError
 from governance.models import DatasetVersion, Job, ModelVersion, User
 from governance.services.evidence import evidence_deposit
-from governance.services.inventory import artifact_path, lineage_record
+from governance.services.inventory import artifact_path
 from governance.services.jobs import job_create
+from governance.services.lineage import lineage_record
 from governance.services.work import Clock, Progress, job_execute
 
 _ASSESSMENTS: dict[JobType, Assessment] = {JobType.EXPLANATION: "explanation", JobType.BIAS: "bias"}

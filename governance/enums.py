@@ -42,6 +42,55 @@ class DataFormat(TextChoices):
     OTHER = "other", "Other"
 
 
+class Methodology(TextChoices):
+    """How a model comes to its output."""
+
+    STATISTICAL = "statistical", "Statistical"
+    MACHINE_LEARNING = "ml", "Machine learning"
+    RULES = "rules", "Rules"
+    LANGUAGE_MODEL = "llm", "Language model"
+    EXPERT = "expert", "Expert judgement"
+    HYBRID = "hybrid", "Hybrid"
+
+
+class Provenance(TextChoices):
+    """Where a model comes from."""
+
+    INTERNAL = "internal", "Made in-house"
+    VENDOR = "vendor", "Bought from a vendor"
+
+
+class PhiType(TextChoices):
+    """The identifiers of 45 CFR 164.514(b)(2)(i)(A) to (R), in its order."""
+
+    NAME = "name", "Names"
+    GEOGRAPHY = "geography", "Geographic subdivisions smaller than a state"
+    DATE = "date", "Dates but for the year, and ages over 89"
+    TELEPHONE = "telephone", "Telephone numbers"
+    FAX = "fax", "Fax numbers"
+    EMAIL = "email", "Electronic mail addresses"
+    SOCIAL_SECURITY = "social_security", "Social security numbers"
+    MEDICAL_RECORD = "medical_record", "Medical record numbers"
+    HEALTH_PLAN = "health_plan", "Health plan beneficiary numbers"
+    ACCOUNT = "account", "Account numbers"
+    LICENCE = "licence", "Certificate and licence numbers"
+    VEHICLE = "vehicle", "Vehicle identifiers and licence plates"
+    DEVICE = "device", "Device identifiers and serial numbers"
+    URL = "url", "Web addresses"
+    IP_ADDRESS = "ip_address", "Internet protocol addresses"
+    BIOMETRIC = "biometric", "Biometric identifiers, such as finger and voice prints"
+    PHOTOGRAPH = "photograph", "Full-face photographs and comparable images"
+    OTHER_UNIQUE = "other_unique", "Any other unique identifying number, characteristic or code"
+
+
+class Deidentification(TextChoices):
+    """How health information was made not individually identifiable (45 CFR 164.514(b))."""
+
+    SAFE_HARBOR = "safe_harbor", "Safe harbor: all eighteen identifiers removed, § 164.514(b)(2)"
+    EXPERT_DETERMINATION = "expert_determination", "Expert determination, § 164.514(b)(1)"
+    NONE = "none", "Not de-identified"
+
+
 class LineageKind(TextChoices):
     """What an edge of the lineage graph can join."""
 

@@ -10,7 +10,8 @@ from governance.admin.cells import Cell, badge, code, link, moment, nested, reco
 from governance.admin.controls import declaration_section, system_controls_page
 from governance.admin.ledger import ledger_section
 from governance.admin.lineage import lineage_section, names_of
-from governance.admin.sections import Action, Facts, Page, Table
+from governance.admin.sections import Action, Facts, Page, Section, Table
+from governance.enums import PhiType
 from governance.models import AiSystem, Dataset, DatasetVersion, LineageEdge, Model, Run
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -111,6 +112,7 @@ class ModelsAdmin(GovernedAdmin[Model]):
                     ),
                     empty="No version is registered.",
                 ),
+                _description(record),
                 Facts(
                     title="Model",
                     rows=(
@@ -123,6 +125,27 @@ class ModelsAdmin(GovernedAdmin[Model]):
                 ledger_section(record.id),
             ),
         )
+
+
+def _description(model: Model) -> Section:
+    said = model.descriptions.select_related("owner", "developer", "validator", "described_by").first()
+    if said is None:
+        nobody = "Nobody has said yet how this model works, where it comes from and who answers for it."
+        return Table(title="Description", columns=(), rows=(), empty=nobody)
+    people = (("Owner", said.owner), ("Developer", said.developer), ("Validator", said.validator))
+    return Facts(
+        title="Description",
+        rows=(
+            ("Methodology", said.get_methodology_display()),
+            ("Provenance", said.get_provenance_display()),
+            ("Vendor", said.vendor or None),
+            ("Must not be used for", said.restrictions_on_use),
+            *((words, link(person, person.printed_name) if person else None) for words, person in people),
+            ("Version", said.number),
+            ("Described by", said.described_by.printed_name),
+            ("Described", moment(said.described_at)),
+        ),
+    )
 
 
 @admin.register(Dataset)
@@ -218,10 +241,28 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
                         ("Registered", moment(record.registered_at)),
                     ),
                 ),
+                _handling(record),
                 lineage_section("What came of it", record.id, upwards=False),
                 ledger_section(record.id),
             ),
         )
+
+
+def _handling(version: DatasetVersion) -> Section:
+    labels = dict(PhiType.choices)
+    found = None if version.phi_types is None else stack(labels[item] for item in version.phi_types) or "none"
+    return Facts(
+        title="Handling",
+        note="As stated by who registered it; a dash is not stated.",
+        rows=(
+            ("Classification", version.classification or version.dataset.classification),
+            ("Identifiers in it", found),
+            ("De-identification", version.get_deidentification_display() or None),
+            ("Legal basis", version.legal_basis or None),
+            ("Collected how", version.collection_method or None),
+            ("Known biases", version.known_biases or None),
+        ),
+    )
 
 
 @admin.register(Run)

@@ -7,7 +7,7 @@ from governance.admin.cells import Cell, code, link, stack
 from governance.admin.sections import Section, Table
 from governance.enums import LineageKind, LineageRole, Trust
 from governance.models import DatasetVersion, Deployment, ModelVersion, Run
-from governance.selectors import lineage_walk
+from governance.selectors.lineage import lineage_walk
 
 
 def lineage_section(title: str, start: str, *, upwards: bool) -> Section:

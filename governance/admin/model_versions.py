@@ -77,7 +77,12 @@ def _overview(version: ModelVersion) -> Section:
             ("Author", link(version.author, version.author.printed_name)),
             ("Registered by", link(version.registered_by, version.registered_by.printed_name)),
             ("Registered", moment(version.registered_at)),
+            ("Framework", version.framework or None),
             ("Code", code(version.code_commit)),
+            ("Run", link(version.run)),
+            ("Came from", version.source_uri or None),
+            ("Environment lock", code(version.environment_lock_digest)),
+            ("Container", code(version.container_digest)),
         ),
     )
 

@@ -12,13 +12,17 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.api import serializers as s
+from governance.api import registry_serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.errors import LengthRequired, PayloadTooLarge
-from governance.enums import LineageKind, LineageRole, Scope, Trust
-from governance.models import AiSystem, Dataset, Model
-from governance.selectors import lineage_walk, model_version_get
+from governance.enums import Deidentification, LineageKind, LineageRole, Methodology, PhiType, Provenance, Scope, Trust
+from governance.models import AiSystem, Dataset, Model, Run, User
+from governance.selectors import model_version_get
+from governance.selectors.lineage import lineage_walk
 from governance.services import inventory
+from governance.services.descriptions import Particulars, model_describe
+from governance.services.lineage import lineage_record
+from governance.services.stated import Handling, Origin
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError
 
@@ -101,6 +105,52 @@ class ModelsView(GovernedView):
         return Response(s.ModelOutput(model).data, status=status.HTTP_201_CREATED)
 
 
+class ModelDescriptionsView(GovernedView):
+    """What is said of a model."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ, "POST": Scope.REGISTRY_WRITE}
+
+    @operation(
+        "model_descriptions",
+        "Read what was said of a model, newest first",
+        gives={200: s.ModelDescriptionOutput(many=True)},
+        problems=(404,),
+    )
+    def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002 - DRF passes it
+        """Give every version of the description; the reading is logged."""
+        model = found(Model.objects.all(), "model", slug=slug)
+        self.viewed("model", model.id)
+        descriptions = model.descriptions.select_related("owner", "developer", "validator", "described_by")
+        return Response(s.ModelDescriptionOutput(descriptions, many=True).data)
+
+    @operation(
+        "model_describe",
+        "Say how a model works, where it comes from and who answers for it",
+        takes=s.ModelDescriptionInput,
+        gives={201: s.ModelDescriptionOutput},
+        problems=(400, 404, 422),
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Keep a new version of the description, or give the one that says the same and stands."""
+        body = parsed(s.ModelDescriptionInput, request)
+        people = {
+            name: found(User.objects.all(), "account", username=body[name]) if name in body else None
+            for name in ("owner", "developer", "validator")
+        }
+        particulars = Particulars(
+            **body
+            | people
+            | {"methodology": Methodology(body["methodology"]), "provenance": Provenance(body["provenance"])}
+        )
+        description = model_describe(
+            actor=self.caller(),
+            model=found(Model.objects.all(), "model", slug=slug),
+            particulars=particulars,
+            at=timezone.now(),
+        )
+        return Response(s.ModelDescriptionOutput(description).data, status=status.HTTP_201_CREATED)
+
+
 class ModelVersionsView(GovernedView):
     """Versions of a model."""
 
@@ -116,8 +166,12 @@ class ModelVersionsView(GovernedView):
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""
         model = found(Model.objects.all(), "model", slug=slug)
+        body = parsed(s.ModelVersionInput, request)
+        origin = {name: body.pop(name) for name in Origin.__slots__ if name in body}
+        if "run" in origin:
+            origin["run"] = found(Run.objects.all(), "run", pk=origin["run"])
         version = inventory.model_version_register(
-            actor=self.caller(), model=model, at=timezone.now(), **parsed(s.ModelVersionInput, request)
+            actor=self.caller(), model=model, at=timezone.now(), origin=Origin(**origin), **body
         )
         return Response(s.ModelVersionOutput(version).data, status=status.HTTP_201_CREATED)
 
@@ -168,8 +222,14 @@ class DatasetVersionsView(GovernedView):
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""
         dataset = found(Dataset.objects.all(), "data set", slug=slug)
+        body = parsed(s.DatasetVersionInput, request)
+        stated = {name: body.pop(name) for name in Handling.__slots__ if name in body}
+        if "phi_types" in stated:
+            stated["phi_types"] = [PhiType(item) for item in stated["phi_types"]]
+        if "deidentification" in stated:
+            stated["deidentification"] = Deidentification(stated["deidentification"])
         version = inventory.dataset_version_register(
-            actor=self.caller(), dataset=dataset, at=timezone.now(), **parsed(s.DatasetVersionInput, request)
+            actor=self.caller(), dataset=dataset, at=timezone.now(), handling=Handling(**stated), **body
         )
         return Response(s.DatasetVersionOutput(version).data, status=status.HTTP_201_CREATED)
 
@@ -202,7 +262,7 @@ class LineageView(GovernedView):
         """Record what came of what."""
         body = parsed(s.LineageInput, request)
         ends = [(LineageKind(body[end]["kind"]), body[end]["id"]) for end in ("source", "target")]
-        edge = inventory.lineage_record(
+        edge = lineage_record(
             actor=self.caller(),
             source=ends[0],
             target=ends[1],

@@ -8,17 +8,13 @@ from rest_framework import serializers
 
 from governance import models
 from governance.enums import (
-    DataFormat,
     DecisionStanding,
     DecisionState,
     EndingKind,
     EvidenceType,
     JobState,
     JobType,
-    LineageKind,
-    LineageRole,
     Role,
-    Trust,
     Vote,
 )
 from governance.policy.document import SLUG
@@ -47,162 +43,6 @@ class StrictSerializer(serializers.Serializer[Any]):
             known = ", ".join(sorted(self.fields))
             raise serializers.ValidationError({name: [f"unknown field; known: {known}"] for name in unknown})
         return super().to_internal_value(data)
-
-
-class AiSystemInput(StrictSerializer):
-    slug = serializers.SlugField(max_length=80)
-    name = serializers.CharField(max_length=200)
-    operator = serializers.CharField(max_length=200, help_text="The organization that uses the system.")
-    purpose = serializers.CharField()
-    decision_supported = serializers.CharField()
-    affected_persons = serializers.CharField()
-    jurisdiction = serializers.CharField(max_length=200)
-    contains_phi = serializers.BooleanField()
-
-
-class AiSystemOutput(serializers.ModelSerializer[models.AiSystem]):
-    class Meta:
-        model = models.AiSystem
-        fields = (
-            "id",
-            "slug",
-            "name",
-            "operator",
-            "purpose",
-            "decision_supported",
-            "affected_persons",
-            "jurisdiction",
-            "contains_phi",
-            "registered_at",
-        )
-
-
-class ModelInput(StrictSerializer):
-    system = serializers.SlugField(max_length=80, help_text="Slug of the AI system.")
-    slug = serializers.SlugField(max_length=80)
-    name = serializers.CharField(max_length=200)
-
-
-class ModelOutput(serializers.ModelSerializer[models.Model]):
-    system = serializers.SlugField(source="system.slug")
-
-    class Meta:
-        model = models.Model
-        fields = ("id", "slug", "name", "system", "registered_at")
-
-
-class ArtifactOutput(serializers.ModelSerializer[models.Artifact]):
-    class Meta:
-        model = models.Artifact
-        fields = ("digest", "size", "stored_at")
-
-
-class ModelVersionInput(StrictSerializer):
-    digest = DigestField()
-    code_commit = serializers.CharField(max_length=64, required=False, default="")
-    parameters = serializers.DictField(required=False, default=dict)
-    metrics = serializers.DictField(required=False, default=dict)
-
-
-class ModelVersionOutput(serializers.ModelSerializer[models.ModelVersion]):
-    model = serializers.SlugField(source="model.slug")
-    digest = serializers.CharField()
-    author = serializers.CharField(source="author.printed_name")
-
-    class Meta:
-        model = models.ModelVersion
-        fields = (
-            "id",
-            "model",
-            "number",
-            "digest",
-            "format",
-            "code_commit",
-            "parameters",
-            "metrics",
-            "author",
-            "registered_at",
-        )
-
-
-class DatasetInput(StrictSerializer):
-    slug = serializers.SlugField(max_length=80)
-    name = serializers.CharField(max_length=200)
-    description = serializers.CharField()
-    classification = serializers.CharField(max_length=80)
-    contains_phi = serializers.BooleanField()
-
-
-class DatasetOutput(serializers.ModelSerializer[models.Dataset]):
-    class Meta:
-        model = models.Dataset
-        fields = ("id", "slug", "name", "description", "classification", "contains_phi", "registered_at")
-
-
-class DatasetVersionInput(StrictSerializer):
-    digest = DigestField()
-    format = serializers.ChoiceField(choices=DataFormat.choices, required=False)
-    row_count = serializers.IntegerField(min_value=0, max_value=2**53 - 1, required=False)
-    columns = serializers.ListField(
-        child=serializers.CharField(max_length=200, allow_blank=True, trim_whitespace=False),
-        allow_empty=False,
-        max_length=10_000,
-        required=False,
-    )
-
-
-class DatasetVersionOutput(serializers.ModelSerializer[models.DatasetVersion]):
-    dataset = serializers.SlugField(source="dataset.slug")
-    digest = serializers.CharField()
-
-    class Meta:
-        model = models.DatasetVersion
-        fields = (
-            "id",
-            "dataset",
-            "number",
-            "digest",
-            "format",
-            "row_count",
-            "columns",
-            "schema_digest",
-            "registered_at",
-        )
-
-
-class RunInput(StrictSerializer):
-    name = serializers.CharField(max_length=200)
-    code_commit = serializers.CharField(max_length=64, required=False, default="")
-    parameters = serializers.DictField(required=False, default=dict)
-    started_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField()
-
-
-class RunOutput(serializers.ModelSerializer[models.Run]):
-    class Meta:
-        model = models.Run
-        fields = ("id", "name", "code_commit", "parameters", "started_at", "finished_at", "registered_at")
-
-
-class LineageEndInput(StrictSerializer):
-    kind = serializers.ChoiceField(choices=LineageKind.choices)
-    id = serializers.CharField(max_length=40)
-
-
-class LineageInput(StrictSerializer):
-    source = LineageEndInput()  # type: ignore[assignment]  # a field of this name, not the property
-    target = LineageEndInput()
-    role = serializers.ChoiceField(choices=LineageRole.choices)
-
-
-class LineageOutput(serializers.Serializer[Any]):
-    source_kind = serializers.ChoiceField(choices=LineageKind.choices)
-    source_id = serializers.CharField()
-    target_kind = serializers.ChoiceField(choices=LineageKind.choices)
-    target_id = serializers.CharField()
-    role = serializers.ChoiceField(choices=LineageRole.choices)
-    trust = serializers.ChoiceField(choices=Trust.choices)
-    depth = serializers.IntegerField(required=False)
 
 
 class EvidenceInput(StrictSerializer):

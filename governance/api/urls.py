@@ -13,6 +13,7 @@ urlpatterns = [
     path("systems/<name:system>/controls", controls.SystemControlsView.as_view()),
     path("controls", controls.ControlsView.as_view()),
     path("models", registry.ModelsView.as_view()),
+    path("models/<name:slug>/descriptions", registry.ModelDescriptionsView.as_view()),
     path("models/<name:slug>/versions", registry.ModelVersionsView.as_view()),
     path("model-versions/<name:digest>", registry.ModelVersionView.as_view()),
     path("model-versions/<name:digest>/lineage", registry.ModelVersionLineageView.as_view()),

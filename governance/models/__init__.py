@@ -9,6 +9,7 @@ from governance.models.decisions import (
     Signature,
 )
 from governance.models.declarations import SystemDeclaration
+from governance.models.descriptions import ModelDescription
 from governance.models.endings import DecisionEnding, RevocationProposal
 from governance.models.evidence import Evidence
 from governance.models.inventory import (
@@ -38,6 +39,7 @@ __all__ = [
     "Job",
     "LineageEdge",
     "Model",
+    "ModelDescription",
     "ModelVersion",
     "Policy",
     "PolicyVersion",

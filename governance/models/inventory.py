@@ -3,10 +3,11 @@
 from functools import partial
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from governance.enums import DataFormat, LineageKind, LineageRole, Trust
+from governance.enums import DataFormat, Deidentification, LineageKind, LineageRole, PhiType, Trust
 from modelnotary.ids import new_id
 
 DIGEST_LENGTH = 71
@@ -72,7 +73,12 @@ class ModelVersion(models.Model):
     number = models.PositiveIntegerField()
     artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="+", db_column="digest")
     format = models.CharField(max_length=40)
+    framework = models.CharField(max_length=80, blank=True, help_text="With its version, for instance xgboost 3.1.2.")
     code_commit = models.CharField(max_length=64, blank=True)
+    source_uri = models.CharField(max_length=500, blank=True, help_text="Where the bytes came from.")
+    environment_lock_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True)
+    container_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True)
+    run = models.ForeignKey("Run", null=True, on_delete=models.PROTECT, related_name="model_versions")
     parameters = models.JSONField(default=dict, help_text="Encoding, decision threshold, training parameters.")
     metrics = models.JSONField(default=dict, help_text="As reported by the author; evidence is what a policy reads.")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="authored_versions")
@@ -124,6 +130,12 @@ class DatasetVersion(models.Model):
     row_count = models.PositiveBigIntegerField(help_text="Counted in a table; of other data, as reported.")
     columns = models.JSONField()
     schema_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True, help_text="Of a table; else empty.")
+    classification = models.CharField(max_length=80, blank=True, help_text="Where it differs from the data set's.")
+    phi_types = ArrayField(models.CharField(max_length=20, choices=PhiType.choices), null=True)
+    deidentification = models.CharField(max_length=20, choices=Deidentification.choices, blank=True)
+    legal_basis = models.CharField(max_length=500, blank=True)
+    collection_method = models.TextField(blank=True)
+    known_biases = models.TextField(blank=True)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     registered_at = models.DateTimeField()
 
@@ -132,6 +144,12 @@ class DatasetVersion(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("dataset", "number"), name="dataset_version_number_once"),
             models.UniqueConstraint(fields=("artifact",), name="dataset_version_digest_once"),
+            models.CheckConstraint(
+                condition=~Q(deidentification=Deidentification.SAFE_HARBOR)
+                | Q(phi_types__isnull=True)
+                | Q(phi_types=[]),
+                name="dataset_version_safe_harbor_leaves_no_identifier",
+            ),
         )
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from governance.errors import GateDeniedError
 from governance.models import Deployment, ModelVersion, User
 from governance.selectors import model_version_get
 from governance.selectors.gate import gate_assert
-from governance.services.inventory import lineage_record
+from governance.services.lineage import lineage_record
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import storages
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from audit.enums import LineageEvent
@@ -19,33 +19,25 @@ from governance.errors import (
     DigestMismatchError,
     RejectedInputError,
     UnknownArtifactError,
-    UnknownRecordError,
 )
 from governance.models import (
     AiSystem,
     Artifact,
     Dataset,
     DatasetVersion,
-    Deployment,
-    LineageEdge,
     Model,
     ModelVersion,
     Run,
     User,
 )
 from governance.services.data_content import data_content
+from governance.services.lineage import lineage_record
 from governance.services.locks import name_lock
+from governance.services.stated import Handling, Origin, handling_require
 from modelnotary.formats import ArtifactFormat, refuse_unsafe, sniff
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
-
-_KIND_MODELS: dict[LineageKind, Any] = {
-    LineageKind.DATASET_VERSION: DatasetVersion,
-    LineageKind.RUN: Run,
-    LineageKind.MODEL_VERSION: ModelVersion,
-    LineageKind.DEPLOYMENT: Deployment,
-}
 
 
 def artifact_store(*, actor: User, file: Path, declared: Digest, at: datetime) -> Artifact:
@@ -169,8 +161,11 @@ def model_version_register(
     parameters: dict[str, Any],
     metrics: dict[str, Any],
     at: datetime,
+    origin: Origin | None = None,
 ) -> ModelVersion:
     """Register uploaded bytes as the next version of a model; the same bytes twice are one version.
+
+    Where a run is named, that it produced the version is a step of lineage, recorded with it.
 
     Raises:
         UnknownArtifactError: No such bytes were uploaded.
@@ -180,8 +175,10 @@ def model_version_register(
     artifact = _artifact_get(digest)
     name_lock(f"governance.model_version {digest}")
     existing = ModelVersion.objects.filter(artifact=artifact).first()
+    columns = (origin or Origin()).columns()
     if existing:
-        return _same_or_conflict(existing, {"model_id": model.id, "parameters": parameters})
+        stated = {name: value for name, value in columns.items() if value}
+        return _same_or_conflict(existing, {"model_id": model.id, "parameters": parameters} | stated)
     kind = sniff(artifact_path(artifact))
     if not kind.is_accepted:
         accepted = ", ".join(item.value for item in ArtifactFormat if item.is_accepted)
@@ -198,6 +195,7 @@ def model_version_register(
         author=_person_behind(actor),
         registered_by=actor,
         registered_at=at,
+        **columns,
     )
     event_record(
         event=LineageEvent.MODEL_VERSION_REGISTERED,
@@ -212,9 +210,20 @@ def model_version_register(
             "code_commit": code_commit,
             "parameters": parameters,
             "metrics": metrics,
+            **columns,
+            "run": version.run_id,
         },
         at=at,
     )
+    if version.run_id:
+        lineage_record(
+            actor=actor,
+            source=(LineageKind.RUN, version.run_id),
+            target=(LineageKind.MODEL_VERSION, version.id),
+            role=LineageRole.PRODUCED,
+            trust=Trust.SELF_REPORTED,
+            at=at,
+        )
     return version
 
 
@@ -250,6 +259,7 @@ def dataset_version_register(
     format: DataFormat | None = None,  # noqa: A002 - the column's name
     row_count: int | None = None,
     columns: list[str] | None = None,
+    handling: Handling | None = None,
 ) -> DatasetVersion:
     """Register uploaded bytes as the next version of a data set; the same bytes twice are one version.
 
@@ -261,12 +271,16 @@ def dataset_version_register(
         format: What the bytes are; a table of either format where nothing is said.
         row_count: How many rows the caller expects of a table. Of other data, what the caller says.
         columns: The same of their names.
+        handling: What the bytes do not show.
 
     Raises:
         UnknownArtifactError: No such bytes were uploaded.
-        RejectedInputError: The bytes are no table, or not the one that the caller expects.
+        RejectedInputError: The bytes are no table, or not the one that the caller expects; or what is said of
+            identifiers contradicts itself or the data set.
         ConflictError: The bytes are registered as a version of another data set.
     """
+    handling = handling or Handling()
+    handling_require(dataset, handling)
     artifact = _artifact_get(digest)
     content = data_content(artifact_path(artifact), format=format, row_count=row_count, columns=columns)
     name_lock(f"governance.dataset_version {digest}")
@@ -274,7 +288,8 @@ def dataset_version_register(
     if existing:
         # Versions from before tables were counted have no format.
         told = {"row_count": content.row_count, "columns": content.columns}
-        return _same_or_conflict(existing, {"dataset_id": dataset.id, **told})
+        stated = {name: value for name, value in handling.columns().items() if value not in ("", None)}
+        return _same_or_conflict(existing, {"dataset_id": dataset.id, **told, **stated})
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     version = DatasetVersion.objects.create(
         dataset=dataset,
@@ -286,6 +301,7 @@ def dataset_version_register(
         schema_digest=content.schema_digest,
         registered_by=actor,
         registered_at=at,
+        **handling.columns(),
     )
     event_record(
         event=LineageEvent.DATASET_VERSION_REGISTERED,
@@ -296,6 +312,7 @@ def dataset_version_register(
             "slug": dataset.slug,
             "number": version.number,
             **content.to_json(),
+            **handling.columns(),
         },
         at=at,
     )
@@ -326,66 +343,6 @@ def run_record(*, actor: User, at: datetime, **particulars: Any) -> Run:  # noqa
         at=at,
     )
     return run
-
-
-@transaction.atomic
-def lineage_record(
-    *,
-    actor: User,
-    source: tuple[LineageKind, str],
-    target: tuple[LineageKind, str],
-    role: LineageRole,
-    trust: Trust,
-    at: datetime,
-) -> LineageEdge:
-    """Record one step of lineage; the same step twice is one edge.
-
-    Raises:
-        UnknownRecordError: One end is not registered.
-        ConflictError: The step would close a circle.
-    """
-    for kind, identity in (source, target):
-        if not _KIND_MODELS[kind].objects.filter(pk=identity).exists():
-            raise UnknownRecordError(f"no {kind.label.lower()} {identity} is registered")
-    name_lock("governance.lineage")  # two steps recorded at once could close a circle that neither sees alone
-    existing = LineageEdge.objects.filter(source_id=source[1], target_id=target[1], role=role).first()
-    if existing:
-        return existing
-    if source[1] == target[1] or _reaches(target[1], source[1]):
-        raise ConflictError(f"{source[1]} already comes from {target[1]}; lineage has no circles")
-    edge = LineageEdge.objects.create(
-        source_kind=source[0],
-        source_id=source[1],
-        target_kind=target[0],
-        target_id=target[1],
-        role=role,
-        trust=trust,
-        recorded_at=at,
-    )
-    event_record(
-        event=LineageEvent.LINEAGE_RECORDED,
-        actor=actor_of(actor),
-        subject=Subject("lineage_edge", edge.id),
-        data={
-            "source": {"kind": source[0].value, "id": source[1]},
-            "target": {"kind": target[0].value, "id": target[1]},
-            "role": role.value,
-            "trust": trust.value,
-        },
-        at=at,
-    )
-    return edge
-
-
-def _reaches(start: str, goal: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH RECURSIVE down(id) AS (SELECT %s::varchar UNION "
-            "SELECT e.target_id FROM governance_lineageedge e JOIN down d ON e.source_id = d.id) "
-            "SELECT EXISTS (SELECT FROM down WHERE id = %s)",
-            (start, goal),
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def _artifact_get(digest: Digest) -> Artifact:

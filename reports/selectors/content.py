@@ -12,8 +12,8 @@ from audit.models import Checkpoint as SignedCheckpoint
 from audit.models import Entry
 from governance import models
 from governance.enums import EvidenceType, LineageKind, LineageRole, Vote
-from governance.selectors import lineage_walk
 from governance.selectors.gate import decision_standing, gate_assert
+from governance.selectors.lineage import lineage_walk
 from modelnotary.attest.dsse import Envelope
 from modelnotary.attest.statement import GateDecision
 from modelnotary.ledger.digest import Digest

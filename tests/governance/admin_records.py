@@ -25,6 +25,7 @@ from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.evidence import evidence_deposit
 from governance.services.jobs import job_create
+from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
 from governance.services.privacy import legal_hold_set, person_erasure_request
 from modelnotary.ids import new_id
@@ -123,7 +124,7 @@ def records_make(database: Database, memory: Path) -> Records:
         started_at=now - timedelta(minutes=1),
         finished_at=now,
     )
-    edge = inventory.lineage_record(
+    edge = lineage_record(
         actor=pipeline,
         source=(LineageKind.DATASET_VERSION, table.id),
         target=(LineageKind.RUN, run.id),

@@ -20,6 +20,7 @@ from governance.selectors import control_evaluation
 from governance.services import inventory
 from governance.services.deployments import deployment_record
 from governance.services.evidence import evidence_deposit
+from governance.services.lineage import lineage_record
 
 TODAY = timezone.now().date()
 
@@ -136,9 +137,7 @@ def test_lineage_to_registered_training_data_is_evidence(system: AiSystem, versi
         ((LineageKind.RUN, run.id), (LineageKind.MODEL_VERSION, version.id), LineageRole.PRODUCED),
     )
     for source, target, role in steps:
-        inventory.lineage_record(
-            actor=owner, source=source, target=target, role=role, trust=EdgeTrust.SELF_REPORTED, at=now
-        )
+        lineage_record(actor=owner, source=source, target=target, role=role, trust=EdgeTrust.SELF_REPORTED, at=now)
     assert result(system, "ISO-A.4.3").outcome is Outcome.PASS
 
 

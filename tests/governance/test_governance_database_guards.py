@@ -11,14 +11,20 @@ from django.utils import timezone
 from psycopg import sql
 from psycopg.errors import CheckViolation, InsufficientPrivilege, RestrictViolation
 
-from governance.enums import LineageKind, LineageRole, Trust
+from governance.enums import LineageKind, LineageRole, Methodology, Provenance, Trust
 from governance.services import inventory
 from governance.services.deployments import deployment_record
+from governance.services.descriptions import Particulars, model_describe
+from governance.services.lineage import lineage_record
 from modelnotary.ledger.digest import Digest
 from reports.enums import DocumentKind
 from reports.models import Document
 
-INSERT_ONLY = (*importlib.import_module("governance.migrations.0002_guards").INSERT_ONLY, "reports_document")
+INSERT_ONLY = (
+    *importlib.import_module("governance.migrations.0002_guards").INSERT_ONLY,
+    "governance_modeldescription",
+    "reports_document",
+)
 # Locking a row asks for the right to update some column of it.
 LOCKABLE = {"governance_modelversion", "governance_policy"}
 
@@ -50,12 +56,20 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
     run = inventory.run_record(
         actor=passed.pipeline, at=now, name="r", code_commit="", parameters={}, started_at=now, finished_at=now
     )
-    inventory.lineage_record(
+    lineage_record(
         actor=passed.pipeline,
         source=(LineageKind.RUN, run.id),
         target=(LineageKind.MODEL_VERSION, passed.version.id),
         role=LineageRole.PRODUCED,
         trust=Trust.SELF_REPORTED,
+        at=now,
+    )
+    model_describe(
+        actor=passed.pipeline,
+        model=passed.version.model,
+        particulars=Particulars(
+            Methodology.MACHINE_LEARNING, Provenance.INTERNAL, "", "Not for pricing.", passed.author, None, None
+        ),
         at=now,
     )
     digest = Digest.of(b"a report").text

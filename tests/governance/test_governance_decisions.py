@@ -25,6 +25,7 @@ from governance.selectors.gate import gate_assert
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.evidence import evidence_deposit
+from governance.services.lineage import lineage_record
 from governance.services.replay import decision_replay
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
@@ -365,9 +366,7 @@ def test_facts_of_the_model_come_from_the_inventory_and_its_lineage() -> None:
         ((LineageKind.RUN, run.id), (LineageKind.MODEL_VERSION, version.id), LineageRole.PRODUCED),
     ]
     for source, target, role in steps:
-        inventory.lineage_record(
-            actor=author, source=source, target=target, role=role, trust=Trust.SELF_REPORTED, at=now
-        )
+        lineage_record(actor=author, source=source, target=target, role=role, trust=Trust.SELF_REPORTED, at=now)
     assert decide(version, environment).rules[0]["observed"] is True
 
 
@@ -382,7 +381,5 @@ def test_lineage_that_changes_a_fact_after_a_verdict_closes_the_gate(passed: fac
         ((LineageKind.RUN, run.id), (LineageKind.MODEL_VERSION, passed.version.id), LineageRole.PRODUCED),
     ]
     for source, target, role in steps:
-        inventory.lineage_record(
-            actor=passed.author, source=source, target=target, role=role, trust=Trust.SELF_REPORTED, at=now
-        )
+        lineage_record(actor=passed.author, source=source, target=target, role=role, trust=Trust.SELF_REPORTED, at=now)
     assert answer(passed) == (False, "evidence-changed")

@@ -11,8 +11,9 @@ from audit.models import Entry
 from governance.enums import LineageKind, LineageRole, Trust
 from governance.errors import ConflictError, UnknownRecordError
 from governance.models import LineageEdge, User
-from governance.selectors import lineage_walk
+from governance.selectors.lineage import lineage_walk
 from governance.services import inventory
+from governance.services.lineage import lineage_record
 
 pytestmark = pytest.mark.usefixtures("database", "keys")
 
@@ -25,7 +26,7 @@ def run(actor: User) -> str:
 
 
 def link(actor: User, source: str, target: str, role: LineageRole = LineageRole.PRODUCED) -> LineageEdge:
-    return inventory.lineage_record(
+    return lineage_record(
         actor=actor,
         source=(LineageKind.RUN, source),
         target=(LineageKind.RUN, target),
