@@ -20,6 +20,7 @@ from rest_framework.views import set_rollback
 from audit.errors import LogFrozenError, NotSequencedError, PrunedError, UnknownEntryError
 from governance import errors as governance
 from governance.controls.errors import ControlsError, CoverageError, DeclarationError
+from governance.evidence.errors import EvidenceRefusedError
 from governance.policy.errors import PolicyError
 from modelnotary.errors import ModelNotaryError
 from modelnotary.formats import UnsafeFormatError
@@ -143,6 +144,10 @@ def _own_problem(request: HttpRequest, error: ModelNotaryError, status: HTTPStat
     if isinstance(error, PolicyError):
         body["errors"] = [
             {"pointer": item.pointer, "code": "policy-invalid", "detail": item.message} for item in error.diagnostics
+        ]
+    if isinstance(error, EvidenceRefusedError):
+        body["errors"] = [
+            {"pointer": fault.pointer, "code": error.code, "detail": fault.message} for fault in error.faults
         ]
     if isinstance(error, ControlsError):
         body["errors"] = [

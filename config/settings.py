@@ -199,7 +199,6 @@ SPECTACULAR_SETTINGS = {
     "SECURITY": [{"token": []}],
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "governance.enums.Role",
-        "EvidenceTypeEnum": "governance.enums.EvidenceType",
         "JobTypeEnum": "governance.enums.JobType",
         "JobStateEnum": "governance.enums.JobState",
         "DecisionStateEnum": "governance.enums.DecisionState",

@@ -117,7 +117,7 @@ class Trust(TextChoices):
 
 
 class EvidenceType(TextChoices):
-    """Kinds of evidence that a policy can speak of."""
+    """The types of evidence that the product itself computes or prints; the registry has them all."""
 
     EXPLANATION = "explanation", "Explanation"
     BIAS = "bias", "Bias assessment"

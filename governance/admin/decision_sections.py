@@ -4,7 +4,8 @@ from typing import Any
 
 from governance.admin.cells import Cell, anchor, badge, code, link, measured, moment, record_address, stack
 from governance.admin.sections import Section, Table
-from governance.enums import EvidenceType, Role
+from governance.enums import Role
+from governance.evidence.registry import type_title
 from governance.models import ApprovalRequest, Decision, Evidence, Signature
 from governance.policy.evaluation import Outcome
 
@@ -44,7 +45,7 @@ def evidence_section(decision: Decision) -> Section:
         columns=("Type", "Evidence", "Digest"),
         rows=tuple(
             (
-                EvidenceType(item["type"]).label,
+                type_title(item["type"]),
                 anchor(record_address(Evidence(pk=item["id"])), item["id"]),
                 code(item["digest"]),
             )

@@ -62,7 +62,7 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
         """Show the fact by its type, then how it came about."""
         payload: dict[str, Any] = record.payload
         return Page(
-            heading=f"{record.get_type_display()} of {record.model_version}",
+            heading=f"{record.title} of {record.model_version}",
             lead=f"Measured by {measured_by(record)}." if record.measured else f"{measured_by(record).capitalize()}.",
             badge=verdict_badge(payload),
             actions=(

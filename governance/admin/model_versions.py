@@ -124,7 +124,7 @@ def _evidence(version: ModelVersion) -> Section:
         columns=("Evidence", "In short", "Measured by", "Digest", "Deposited"),
         rows=tuple(
             (
-                link(item, item.get_type_display()),
+                link(item, item.title),
                 evidence_headline(item),
                 measured_by(item),
                 code(item.digest),

@@ -1,4 +1,4 @@
-"""Evidence, policies, decisions, signatures, deployments: what the gate is made of."""
+"""Policies, decisions, signatures, deployments: what the gate is made of."""
 
 from typing import ClassVar
 
@@ -12,56 +12,15 @@ from rest_framework.response import Response
 from audit.enums import AccessEvent
 from governance.api import serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
-from governance.enums import DecisionState, EvidenceType, Role, Scope, Vote
+from governance.enums import DecisionState, Role, Scope, Vote
 from governance.errors import ConflictError
-from governance.models import ApprovalRequest, Decision, Evidence
-from governance.selectors import model_version_get
+from governance.models import ApprovalRequest, Decision
 from governance.selectors.gate import gate_assert
 from governance.services.accesses import access_record
 from governance.services.approvals import SigningIntent, approval_sign
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
-from governance.services.evidence import evidence_deposit
 from governance.services.policies import policy_publish
-
-
-class EvidencesView(GovernedView):
-    """Depositing evidence."""
-
-    scopes: ClassVar = {"POST": Scope.EVIDENCE_WRITE}
-
-    @operation(
-        "evidence_deposit",
-        "Deposit a fact about a model version",
-        takes=s.EvidenceInput,
-        gives={201: s.EvidenceOutput},
-        problems=(400, 404, 422),
-    )
-    def post(self, request: Request) -> Response:
-        """Keep a reported fact; the same fact twice is kept once."""
-        body = parsed(s.EvidenceInput, request)
-        evidence = evidence_deposit(
-            producer=self.caller(),
-            version=model_version_get(digest=body["subject"]),
-            kind=EvidenceType(body["type"]),
-            payload=body["payload"],
-            measured=False,
-            at=timezone.now(),
-        )
-        return Response(s.EvidenceOutput(evidence).data, status=status.HTTP_201_CREATED)
-
-
-class EvidenceView(GovernedView):
-    """One piece of evidence."""
-
-    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
-
-    @operation("evidence_get", "Read a piece of evidence", gives={200: s.EvidenceOutput}, problems=(404,))
-    def get(self, request: Request, evidence_id: str) -> Response:  # noqa: ARG002
-        """Give the fact; the reading is logged."""
-        evidence = found(Evidence.objects.select_related("producer"), "evidence", pk=evidence_id)
-        self.viewed("evidence", evidence.id, evidence.digest)
-        return Response(s.EvidenceOutput(evidence).data)
 
 
 class PoliciesView(GovernedView):

@@ -11,7 +11,6 @@ from governance.enums import (
     DecisionStanding,
     DecisionState,
     EndingKind,
-    EvidenceType,
     JobState,
     JobType,
     Role,
@@ -43,21 +42,6 @@ class StrictSerializer(serializers.Serializer[Any]):
             known = ", ".join(sorted(self.fields))
             raise serializers.ValidationError({name: [f"unknown field; known: {known}"] for name in unknown})
         return super().to_internal_value(data)
-
-
-class EvidenceInput(StrictSerializer):
-    subject = DigestField(help_text="Digest of the model version that the fact is about.")
-    type = serializers.ChoiceField(choices=EvidenceType.choices)
-    payload = serializers.DictField()
-
-
-class EvidenceOutput(serializers.ModelSerializer[models.Evidence]):
-    subject = serializers.CharField(source="subject_digest")
-    producer = serializers.CharField(source="producer.printed_name")
-
-    class Meta:
-        model = models.Evidence
-        fields = ("id", "type", "subject", "digest", "payload", "producer", "measured", "deposited_at")
 
 
 class PolicyInput(StrictSerializer):

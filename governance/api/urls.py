@@ -3,7 +3,7 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import controls, endings, gate, jobs, ledger, registry
+from governance.api import controls, endings, evidence, gate, jobs, ledger, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
@@ -21,8 +21,10 @@ urlpatterns = [
     path("datasets/<name:slug>/versions", registry.DatasetVersionsView.as_view()),
     path("runs", registry.RunsView.as_view()),
     path("lineage", registry.LineageView.as_view()),
-    path("evidence", gate.EvidencesView.as_view()),
-    path("evidence/<name:evidence_id>", gate.EvidenceView.as_view()),
+    path("evidence-types", evidence.EvidenceTypesView.as_view()),
+    path("evidence-types/<name:name>", evidence.EvidenceTypeView.as_view()),
+    path("evidence", evidence.EvidencesView.as_view()),
+    path("evidence/<name:evidence_id>", evidence.EvidenceView.as_view()),
     path("policies", gate.PoliciesView.as_view()),
     path("decisions", gate.DecisionsView.as_view()),
     path("decisions/<name:decision_id>", gate.DecisionView.as_view()),

@@ -5,7 +5,7 @@ from functools import partial
 from django.conf import settings
 from django.db import models
 
-from governance.enums import EvidenceType
+from governance.evidence.registry import type_title
 from governance.models.inventory import DIGEST_LENGTH, ModelVersion
 from modelnotary.ids import new_id
 
@@ -14,7 +14,7 @@ class Evidence(models.Model):
     """One fact about a model version, kept as the bytes that were deposited."""
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "evd"), editable=False)
-    type = models.CharField(max_length=40, choices=EvidenceType.choices)
+    type = models.CharField(max_length=40)
     model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evidence")
     subject_digest = models.CharField(max_length=DIGEST_LENGTH)
     document = models.BinaryField(help_text="Canonical JSON, exactly as hashed.")
@@ -30,4 +30,9 @@ class Evidence(models.Model):
         constraints = (models.UniqueConstraint(fields=("model_version", "type", "digest"), name="evidence_once"),)
 
     def __str__(self) -> str:
-        return f"{self.get_type_display()} of {self.model_version}"
+        return f"{self.title} of {self.model_version}"
+
+    @property
+    def title(self) -> str:
+        """The type in words."""
+        return type_title(self.type)

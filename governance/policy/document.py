@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from governance.evidence.schemas import name_hint
 from governance.policy.engine import Clause, ClauseError, compile_clause
 from governance.policy.errors import Diagnostic, PolicyError
 from governance.policy.facts import EVIDENCE_FACTS, fact_types
@@ -141,10 +142,10 @@ class _Reader:
         self._keys(item, _RULE_KEYS, pointer)
         evidence = item.get("evidence")
         if evidence is not None and not (isinstance(evidence, str) and evidence in EVIDENCE_FACTS):
-            self._fault(f"{pointer}/evidence", f"unknown evidence type; known: {', '.join(sorted(EVIDENCE_FACTS))}")
+            self._fault(f"{pointer}/evidence", f"unknown evidence type; {name_hint(str(evidence), EVIDENCE_FACTS)}")
         texts = {key: self._text(item, key, pointer) for key in _RULE_TEXTS}
         if (observed := texts["observed"]) and observed not in fact_types():
-            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; known: {", ".join(sorted(fact_types()))}')
+            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; {name_hint(observed, fact_types())}')
         clause = self._clause(texts.pop("clause"), f"{pointer}/clause")
         return None if clause is None else Rule(evidence=evidence, clause=clause, **texts)
 

@@ -1,10 +1,15 @@
 """What a rule may speak of: each fact by its dotted name, with its type.
 
 A name that is not here cannot be compiled, so a misspelt metric is refused when the policy is published and not when a
-release waits for it. Values come from the evidence payload field of the same name.
+release waits for it. Values come from the evidence payload field of the same name; the schema of the type declares it.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from governance.evidence.registry import installed_types
 
 
 class FactType(StrEnum):
@@ -21,31 +26,31 @@ type FactValue = float | int | str | bool
 MEASURED = "measured"
 """A fact of every piece of evidence: whether the product computed it itself, or its producer reported it."""
 
+_TYPES = {
+    "number": FactType.NUMBER,
+    "integer": FactType.INTEGER,
+    "string": FactType.TEXT,
+    "boolean": FactType.TRUTH,
+}
+
+
+def schema_facts(fields: Mapping[str, Any]) -> dict[str, FactType]:
+    """Give the facts that the top-level fields of a payload's schema declare: each that holds one plain value.
+
+    Args:
+        fields: Name -> JSON Schema of the field. A field that may also be null is a fact, missing where it is null.
+    """
+    facts = {}
+    for name, schema in fields.items():
+        stated = schema.get("type")
+        kinds = [kind for kind in ([stated] if isinstance(stated, str) else stated or ()) if kind != "null"]
+        if len(kinds) == 1 and kinds[0] in _TYPES:
+            facts[name] = _TYPES[kinds[0]]
+    return facts | {MEASURED: FactType.TRUTH}
+
+
 EVIDENCE_FACTS: dict[str, dict[str, FactType]] = {
-    "bias": {
-        "demographic_parity_ratio": FactType.NUMBER,
-        "demographic_parity_difference": FactType.NUMBER,
-        "adverse_impact_ratio": FactType.NUMBER,
-        "equalized_odds_difference": FactType.NUMBER,
-        "selection_rate": FactType.NUMBER,
-        "accuracy": FactType.NUMBER,
-        "auc": FactType.NUMBER,
-        "rows": FactType.INTEGER,
-        "min_group_n": FactType.INTEGER,
-        "verdict": FactType.TEXT,
-        MEASURED: FactType.TRUTH,
-    },
-    "explanation": {
-        "rows": FactType.INTEGER,
-        "additivity_max_error": FactType.NUMBER,
-        "cross_check_max_difference": FactType.NUMBER,
-        MEASURED: FactType.TRUTH,
-    },
-    "performance": {
-        "auc": FactType.NUMBER,
-        "rows": FactType.INTEGER,
-        MEASURED: FactType.TRUTH,
-    },
+    name: schema_facts(kind.fields) for name, kind in installed_types().items()
 }
 """Evidence type -> field -> type. In a rule the fact is written `type.field`."""
 
@@ -56,6 +61,7 @@ MODEL_FACTS: dict[str, FactType] = {
 }
 
 
+@cache
 def fact_types() -> dict[str, FactType]:
     """Give every dotted name with its type."""
     evidence = {f"{kind}.{field}": type_ for kind, fields in EVIDENCE_FACTS.items() for field, type_ in fields.items()}

@@ -8,10 +8,9 @@ from django.db import transaction
 from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
-from governance.enums import EvidenceType
-from governance.errors import RejectedInputError
+from governance.evidence.errors import EvidenceRefusedError, Fault
+from governance.evidence.registry import About, type_get
 from governance.models import Evidence, ModelVersion, User
-from governance.policy.facts import EVIDENCE_FACTS, fact_matches
 from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Subject
@@ -22,7 +21,7 @@ def evidence_deposit(
     *,
     producer: User,
     version: ModelVersion,
-    kind: EvidenceType,
+    kind: str,
     payload: dict[str, Any],
     measured: bool,
     at: datetime,
@@ -34,20 +33,24 @@ def evidence_deposit(
         producer: The person or service account that answers for the fact.
         version: What the fact is about.
         kind: Its type.
-        payload: The fact itself; the fields that policies read must be there with the right type.
+        payload: The fact itself, as the schema of its type has it.
         measured: Whether the product computed it itself.
         at: The moment.
         actor: Who acts, when it is not the producer: the worker that computed the fact.
 
     Raises:
-        RejectedInputError: A field that policies read has an unusable value.
-        CanonicalError: The payload has no canonical form, for instance because of a NaN.
+        EvidenceRefusedError: The type is not known, or the payload is not what its schema asks for; with every fault.
+        CanonicalError: The payload has no canonical form, for instance because a number is too large.
     """
-    _require_usable(kind, payload)
+    known = type_get(kind)
+    if known.about is not About.MODEL_VERSION:
+        raise EvidenceRefusedError((Fault("/type", f'"{kind}" is about a {known.about}, not about a model version'),))
+    if faults := known.schema.faults(payload):
+        raise EvidenceRefusedError(faults)
     document = canonical_bytes(
         {
             "format": "modelnotary-evidence/v1",
-            "type": kind.value,
+            "type": kind,
             "subject": {"digest": version.digest},
             "measured": measured,
             "payload": payload,
@@ -74,7 +77,7 @@ def evidence_deposit(
         actor=actor or actor_of(producer),
         subject=Subject("evidence", evidence.id, digest),
         data={
-            "type": kind.value,
+            "type": kind,
             "model_version": version.id,
             "model_digest": version.digest,
             "producer": producer.id,
@@ -83,9 +86,3 @@ def evidence_deposit(
         at=at,
     )
     return evidence
-
-
-def _require_usable(kind: EvidenceType, payload: dict[str, Any]) -> None:
-    for name, expected in EVIDENCE_FACTS.get(kind.value, {}).items():
-        if payload.get(name) is not None and not fact_matches(payload[name], expected):
-            raise RejectedInputError(f"/payload/{name} is {payload[name]!r}; policies read it as a {expected.value}")

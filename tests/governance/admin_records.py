@@ -41,6 +41,7 @@ HOSTILE = "<script>alert(1)</script>"
 # The shapes that the product's own assessments have, small.
 BIAS: dict[str, Any] = {
     "verdict": "fail",
+    "rows": 954,
     "demographic_parity_ratio": 0.7394,
     "min_group_n": 146,
     "criteria": [
@@ -215,6 +216,22 @@ def evidence_make(case: factories.Case, kind: EvidenceType, payload: dict[str, A
     """Evidence of any shape about a case's model version."""
     return evidence_deposit(
         producer=case.producer, version=case.version, kind=kind, payload=payload, measured=True, at=timezone.now()
+    )
+
+
+def evidence_written(case: factories.Case, payload: dict[str, Any]) -> Evidence:
+    """Evidence in a shape that no deposit has: written into the table."""
+    document = json.dumps(payload).encode()
+    return Evidence.objects.create(
+        type="explanation",
+        model_version=case.version,
+        subject_digest=case.version.digest,
+        document=document,
+        digest=Digest.of(document).text,
+        payload=payload,
+        producer=case.producer,
+        measured=True,
+        deposited_at=timezone.now(),
     )
 
 

@@ -16,6 +16,7 @@ from admin_records import (
     Records,
     document_make,
     evidence_make,
+    evidence_written,
     looks,
     records_make,
     signed_in,
@@ -311,7 +312,7 @@ def test_a_page_of_an_explanation_shows_bars_with_numbers(records: Records, site
 def test_no_shape_of_evidence_breaks_its_page_or_runs_in_it(
     payload: dict[str, Any], records: Records, site: Client
 ) -> None:
-    evidence = evidence_make(records.case, EvidenceType.EXPLANATION, payload)
+    evidence = evidence_written(records.case, payload)
     response = site.get(address("governance.Evidence", "change", evidence.id))
     assert response.status_code == 200
     assert HOSTILE not in response.content.decode()

@@ -276,6 +276,10 @@ def test_every_wrong_field_is_named_by_its_pointer_in_one_answer(
 
 
 PAYLOADS: dict[str, tuple[int, str]] = {
+    '{"auc":Infinity,"rows":5}': (400, "malformed-json"),
+    '{"auc":0.9,"auc":0.8,"rows":5}': (400, "malformed-json"),
+    '{"acu":0.9,"rows":5}': (422, "validation-failed"),
+    '{"auc":0.9}': (422, "validation-failed"),
     '{"auc":NaN,"rows":5}': (400, "malformed-json"),
     '{"auc":"high","rows":5}': (422, "validation-failed"),
     '{"auc":true,"rows":5}': (422, "validation-failed"),
@@ -289,8 +293,21 @@ def test_evidence_that_no_rule_could_read_is_refused(
     case: factories.Case, pipeline: Api, unchanged: Callable[[], frozenset[str]], payload: str
 ) -> None:
     raw = f'{{"subject":"{case.version.digest}","type":"performance","payload":{payload}}}'.encode()
-    require_problem(pipeline.post("evidence", raw=raw), *PAYLOADS[payload])
+    problem = require_problem(pipeline.post("evidence", raw=raw), *PAYLOADS[payload])
+    if problem["status"] == 422:
+        assert problem["errors"]
+        assert all(fault["pointer"].startswith("/payload/") for fault in problem["errors"])
     assert not unchanged()
+
+
+def test_the_types_of_evidence_are_listed_with_their_schemas(pipeline: Api) -> None:
+    listed = require(pipeline.get("evidence-types"), 200)["types"]
+    (performance,) = (item for item in listed if item["type"] == "performance")
+    assert (performance["about"], performance["fresh_days"], performance["schema_version"]) == ("model_version", 365, 1)
+    assert {"name": "performance.auc", "type": "number"} in performance["facts"]
+    schema = require(pipeline.get("evidence-types/performance"), 200)["schema"]
+    assert (schema["additionalProperties"], schema["required"]) == (False, ["rows"])
+    require_problem(pipeline.get("evidence-types/none"), 404, "unknown-record")
 
 
 # --- Signatures -----------------------------------------------------------------------------------------------------

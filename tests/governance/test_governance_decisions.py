@@ -279,7 +279,7 @@ def test_every_decision_can_be_evaluated_again_from_what_is_stored_with_it() -> 
     for auc in (0.1 + 0.2, 1e-7, 1e22, 0.75, 1):
         factories.evidence(producer, version, auc=auc)
     evidence_deposit(producer=producer, version=version, kind=EvidenceType.BIAS, measured=False, at=timezone.now(),
-                     payload={"demographic_parity_ratio": None, "verdict": "insufficient_data"})  # fmt: skip
+                     payload={"demographic_parity_ratio": None, "verdict": "insufficient_data", "rows": 9})  # fmt: skip
     for decision in (decide(version, environment), decide(version, factories.unique("unruled"))):
         replayed = decision_replay(Decision.objects.get(pk=decision.pk))
         assert (replayed.difference, replayed.engine) == ("", ENGINE)
