@@ -11,6 +11,7 @@ from docs_pages import DOCS, PAGES, fences, prose, shell_script, spans
 
 from config.embedded import CHECKOUT
 from config.embedded.installation import Installation
+from governance.evidence.registry import installed_types
 from governance.policy.evaluation import Outcome, ReasonCode
 from governance.policy.facts import fact_types
 from modelnotary.verify.steps import LOG_STEPS, STEPS
@@ -225,9 +226,12 @@ def gate_reasons() -> set[str]:
     return set(re.findall(r'(?:return |Assertion\(False, )"([a-z]+(?:-[a-z]+)+)"', source))
 
 
+# Those of the model and of what the product measures; GET /evidence-types lists them all.
+MEASURED_FACTS = ("model.", "system.", "bias.", "explanation.")
 VOCABULARIES: dict[str, tuple[str, set[str]]] = {
     "reasons of the gate": ("life-of-a-decision.md", gate_reasons()),
-    "facts": ("policies.md", set(fact_types())),
+    "facts": ("policies.md", {name for name in fact_types() if name.startswith(MEASURED_FACTS)}),
+    "types of evidence": ("evidence.md", set(installed_types())),
     "reasons": ("policies.md", {code.value for code in ReasonCode}),
     "outcomes": ("policies.md", {outcome.value for outcome in Outcome}),
     "roles of a policy": ("policies.md", enumeration("governance/enums.py", "Role")),

@@ -276,7 +276,7 @@ def test_every_decision_can_be_evaluated_again_from_what_is_stored_with_it() -> 
     ]  # fmt: skip
     factories.policy(publisher, environment, rules=rules)
     version = factories.model_version(factories.person())
-    for auc in (0.1 + 0.2, 1e-7, 1e22, 0.75, 1):
+    for auc in (0.1 + 0.2, 1e-7, 1 - 2**-53, 0.75, 1):
         factories.evidence(producer, version, auc=auc)
     evidence_deposit(producer=producer, version=version, kind=EvidenceType.BIAS, measured=False, at=timezone.now(),
                      payload={"demographic_parity_ratio": None, "verdict": "insufficient_data", "rows": 9})  # fmt: skip

@@ -132,12 +132,12 @@ WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "another spelling": ("bias", {"verdict": "PASS"}, "/payload/verdict", '"PASS" is none of "pass", "fail"'),
     "a claim to be measured": ("bias", {"measured": True}, "/payload/measured", "unknown field"),
     "a wrong digest": ("bias", {"dataset_digest": "md5:00"}, "/payload/dataset_digest", "is not a digest: sha256:"),
-    "a digest in capitals": ("bias", {"model_digest": "sha256:" + "A" * 64}, "/payload/model_digest", "is not a digest"),
+    "a digest in capitals": ("bias", {"model_digest": "sha256:" + "A" * 64}, "/payload/model_digest", "not a digest"),
     "no day": ("review", {"issued_on": "2026-02-30"}, "/payload/issued_on", "does not have the form date"),
     "nothing said": ("review", {"conclusion": ""}, "/payload/conclusion", "has fewer than 1 characters"),
     "too much said": ("review", {"conclusion": "x" * 4001}, "/payload/conclusion", "has more than 4000 characters"),
-    "a group without a count": ("bias", {"groups": [{"column": "a", "group": ""}]}, "/payload/groups/0/n", "is missing"),
-    "a name with a slash": ("bias", {"criteria": [GOOD_CRITERION | {"a/b~": 1}]}, "/payload/criteria/0/a~1b~0", "unknown"),
+    "a group uncounted": ("bias", {"groups": [{"column": "a", "group": ""}]}, "/payload/groups/0/n", "is missing"),
+    "a slashed name": ("bias", {"criteria": [GOOD_CRITERION | {"a/b~": 1}]}, "/payload/criteria/0/a~1b~0", "un"),
 }  # fmt: skip
 
 

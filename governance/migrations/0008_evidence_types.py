@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("governance", "0006_decision_endings")]
+    dependencies = [("governance", "0007_inventory_fields")]
     operations = [
         migrations.AlterField(
             model_name="evidence",
