@@ -50,6 +50,10 @@ class LineageEvent(TextChoices):
     BUNDLE_ISSUED = "bundle.issued"
     ANCHORS_CONFIGURED = "anchors.configured"
     USER_CREATED = "user.created"
+    AUTHENTICATOR_REQUESTED = "authenticator.requested"
+    AUTHENTICATOR_ENROLLED = "authenticator.enrolled"
+    AUTHENTICATOR_REVOKED = "authenticator.revoked"
+    SIGNING_LOCKED = "signing.locked"
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
     KEY_ROTATED = "key.rotated"

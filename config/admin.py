@@ -50,6 +50,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Accounts": (
         ("People and services", "governance_user", "group"),
+        ("Authenticator apps", "governance_authenticator", "phonelink_lock"),
         ("Tokens", "governance_apitoken", "key"),
     ),
 }

@@ -122,7 +122,7 @@ def _version(demo: "Demo", client: NotaryClient, recipe: Recipe) -> dict[str, An
 
 
 def _sign(demo: "Demo", decision: dict[str, Any]) -> None:
-    """Two officers look at the request and sign it, each with their own password."""
+    """Two officers look at the request and sign it, each with password and a code of their own device."""
     assert decision["state"] == "pending", f"expected the decision to wait for signatures, it is {decision['state']}"
     for token, username, role in (
         ("bank-compliance", "olivia.grant", "compliance"),
@@ -138,6 +138,7 @@ def _sign(demo: "Demo", decision: dict[str, Any]) -> None:
                     "reason": REASONS[role],
                     "evidence_set_digest": shown["decision"]["evidence_set_digest"],
                     "password": demo.secrets["passwords"][username],
+                    "code": demo.code(username, token),
                 },
             )
         demo.say(f"  signed by {signature['printed_name']} ({signature['role']}): {signature['statement_digest']}")

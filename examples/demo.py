@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.attack import attack_play
+from examples.authenticator import authenticator_enrol, code_unused
 from examples.bank import bank_play
 from examples.hospital import hospital_play
 from modelnotary.client.api import NotaryClient
@@ -25,6 +26,7 @@ from modelnotary.errors import ModelNotaryError
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ["NOTARY_HOME"])
 PRODUCTS = HOME / "demo"
+ACCOUNTS = HOME / "secrets" / "demo-accounts.json"
 SERVER = os.environ["PUBLIC_URL"]
 
 
@@ -35,7 +37,7 @@ class Demo:
     Attributes:
         run: Name of this run; every artifact records it.
         products: Where products go.
-        secrets: Passwords and tokens of the accounts, by name.
+        secrets: Passwords and tokens of the accounts, and secrets of their authenticators, by name.
         summary: What the run produced.
     """
 
@@ -52,6 +54,15 @@ class Demo:
     def client(self, token: str) -> NotaryClient:
         """Give a client that holds one of the accounts' tokens."""
         return NotaryClient(SERVER, self.secrets["tokens"][token])
+
+    def code(self, username: str, token: str) -> str:
+        """Give a one-time code of an officer's own device, which is enrolled the first time."""
+        enrolled = self.secrets["authenticators"]
+        if username not in enrolled:
+            with self.client(token) as officer:
+                enrolled[username] = authenticator_enrol(officer, self.secrets["passwords"][username])
+            _keep(self.secrets)
+        return code_unused(enrolled[username])
 
     def save(self, name: str, content: bytes) -> Path:
         """Write a product."""
@@ -83,8 +94,7 @@ def main() -> int:
 
 def _accounts() -> dict[str, dict[str, str]]:
     """Make the accounts by the documented command, and keep their secrets beside the other ones."""
-    kept = HOME / "secrets" / "demo-accounts.json"
-    known = json.loads(kept.read_text()) if kept.exists() else {"passwords": {}, "tokens": {}}
+    known = json.loads(ACCOUNTS.read_text()) if ACCOUNTS.exists() else {}
     made = subprocess.run(
         [sys.executable, "manage.py", "accounts_apply", "examples/accounts.yaml"],
         cwd=CHECKOUT,
@@ -93,10 +103,14 @@ def _accounts() -> dict[str, dict[str, str]]:
         text=True,
     )
     fresh = json.loads(made.stdout)
-    secrets = {name: known[name] | fresh[name] for name in ("passwords", "tokens")}
-    with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(secrets, file)
+    secrets = {name: known.get(name, {}) | fresh.get(name, {}) for name in ("passwords", "tokens", "authenticators")}
+    _keep(secrets)
     return secrets
+
+
+def _keep(secrets: dict[str, dict[str, str]]) -> None:
+    with os.fdopen(os.open(ACCOUNTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(secrets, file)
 
 
 def _farewell(demo: Demo) -> None:

@@ -52,9 +52,15 @@ class HumanRequiredError(GovernanceError):
 
 
 class ReauthenticationError(GovernanceError):
-    """The signature needs the person's password, and it was missing or wrong."""
+    """The signature needs fresh proof of who signs, and it was missing, wrong or used before."""
 
     code = "reauthentication-required"
+
+
+class LockedError(ReauthenticationError):
+    """There were too many wrong proofs in a row; it takes a while until the next is heard."""
+
+    code = "signing-locked"
 
 
 class GateDeniedError(GovernanceError):

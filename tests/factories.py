@@ -20,6 +20,7 @@ from governance.enums import PEOPLE_ONLY, EvidenceType, Role, Scope, Vote
 from governance.models import (
     AiSystem,
     ApprovalRequest,
+    Authenticator,
     Decision,
     Evidence,
     ModelVersion,
@@ -30,9 +31,12 @@ from governance.models import (
 )
 from governance.services import inventory
 from governance.services.approvals import SigningIntent, approval_sign
+from governance.services.authenticator_secrets import secret_open
+from governance.services.authenticators import authenticator_confirm, authenticator_request, authenticator_revoke
 from governance.services.decisions import decision_evaluate
 from governance.services.declarations import system_declare
 from governance.services.evidence import evidence_deposit
+from governance.services.one_time_codes import code_of, step_at
 from governance.services.people import (
     administrator_create,
     person_create,
@@ -40,6 +44,7 @@ from governance.services.people import (
     token_create,
 )
 from governance.services.policies import policy_publish
+from governance.services.proofs import PasswordAndCode, authenticator_of
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 
@@ -67,6 +72,44 @@ def person(*roles: Role) -> User:
         roles=list(roles),
         at=timezone.now(),
     )
+
+
+def authenticator(user: User, at: datetime | None = None) -> Authenticator:
+    """An authenticator app on a device of a person's own, enrolled with its first code a minute ago."""
+    before = (at or timezone.now()) - timedelta(minutes=1)
+    waiting = authenticator_request(user=user, name="phone", password=PASSWORD, at=before)
+    first = code_of(secret_open(waiting), step_at(before))
+    return authenticator_confirm(user=user, authenticator=waiting, code=first, at=before)
+
+
+def device(user: User) -> str:
+    """The secret that a person's device holds."""
+    current = authenticator_of(user)
+    assert current is not None
+    return secret_open(current)
+
+
+def code(user: User, at: datetime | None = None) -> str:
+    """A code that a person's device shows about now and that was never used; a device is replaced when it has none."""
+    now = at or timezone.now()
+    current = authenticator_of(user) or authenticator(user, now)
+    step = max((current.last_step or 0) + 1, step_at(now))
+    if step > step_at(now) + 1:
+        authenticator_revoke(
+            actor=administrator(),
+            authenticator=current,
+            proof=PasswordAndCode(PASSWORD, ""),
+            reason="The test needs another code before the next half minute.",
+            at=now,
+        )
+        return code(user, now)
+    return code_of(secret_open(current), step)
+
+
+def proof(user: User, at: datetime | None = None) -> PasswordAndCode:
+    """What a person gives now to sign; what never signs has no code."""
+    signs = not (user.is_service or user.is_superuser)
+    return PasswordAndCode(PASSWORD, code(user, at) if signs else "000000")
 
 
 def administrator() -> User:
@@ -219,7 +262,7 @@ class Case:
         producer: Deposited the evidence.
         publisher: Published the policy.
         requester: Asked for the decision.
-        officers: Two compliance officers who had no part.
+        officers: Two compliance officers who had no part, and have authenticators.
     """
 
     environment: str
@@ -247,28 +290,26 @@ class Case:
             actor=self.requester, digest=self.digest, environment=self.environment, at=at or timezone.now()
         )
 
-    def intent(self, **changes: Any) -> SigningIntent:
-        return SigningIntent(
-            **(
-                {
-                    "vote": Vote.APPROVE,
-                    "role": Role.COMPLIANCE,
-                    "reason": REASON,
-                    "evidence_set_digest": self.decision.evidence_set_digest,
-                    "password": PASSWORD,
-                }
-                | changes
-            )
-        )
+    def intent(self, signer: User, at: datetime | None = None, **changes: Any) -> SigningIntent:
+        intended: dict[str, Any] = {
+            "vote": Vote.APPROVE,
+            "role": Role.COMPLIANCE,
+            "reason": REASON,
+            "evidence_set_digest": self.decision.evidence_set_digest,
+        } | changes
+        return SigningIntent(**(intended if "proof" in changes else intended | {"proof": proof(signer, at)}))
 
     def sign(self, signer: User, at: datetime | None = None, **changes: Any) -> Signature:
-        intent = self.intent(**changes)
-        return approval_sign(signer=signer, request_id=self.request.id, intent=intent, at=at or timezone.now())
+        now = at or timezone.now()
+        intent = self.intent(signer, now, **changes)
+        return approval_sign(signer=signer, request_id=self.request.id, intent=intent, at=now)
 
 
 def waiting_case(*, quorum: int = 1, **changes: Any) -> Case:
     """A case whose rules pass and whose signatures are missing. Everybody holds the role that may sign."""
     author, producer, publisher, requester, *officers = (person(Role.COMPLIANCE) for _ in range(6))
+    for officer in officers:
+        authenticator(officer)
     environment = unique("production")
     pipeline = service_account(author)
     version = model_version(pipeline)

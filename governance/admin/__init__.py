@@ -3,9 +3,31 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from governance.admin import decisions, evidence, inventory, jobs, ledger, model_versions, people, policies, privacy
+from governance.admin import (
+    authenticators,
+    decisions,
+    evidence,
+    inventory,
+    jobs,
+    ledger,
+    model_versions,
+    people,
+    policies,
+    privacy,
+)
 
-__all__ = ["decisions", "evidence", "inventory", "jobs", "ledger", "model_versions", "people", "policies", "privacy"]
+__all__ = [
+    "authenticators",
+    "decisions",
+    "evidence",
+    "inventory",
+    "jobs",
+    "ledger",
+    "model_versions",
+    "people",
+    "policies",
+    "privacy",
+]
 
 admin.site.unregister(Group)
 admin.site.index_template = "governance/admin/dashboard.html"

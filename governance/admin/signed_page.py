@@ -8,7 +8,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from governance.admin.cells import Cell, sentence
 from governance.admin.sections import Facts, Section
@@ -79,6 +79,16 @@ def password_field(what: str) -> forms.CharField:
     )
 
 
+def code_field(what_becomes_of_it: str) -> forms.CharField:
+    """Make the field for the one-time code of an authenticator app."""
+    return forms.CharField(
+        max_length=20,
+        label="Code of your authenticator app",
+        help_text=f"The six digits that the app shows now. {what_becomes_of_it}",
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
+
+
 def signed_page[SentForm: forms.Form](
     shown: "GovernedAdmin[Any]",
     request: HttpRequest,
@@ -91,7 +101,7 @@ def signed_page[SentForm: forms.Form](
     A form that nobody was offered is refused by the service too, which writes the attempt down.
     """
 
-    @sensitive_post_parameters("password", "person")
+    @sensitive_post_parameters("password", "code", "person")
     def answer(request: HttpRequest) -> HttpResponseBase:
         refusal = page.hindrance or ""
         if form.is_valid():

@@ -14,7 +14,7 @@ from governance.admin.base import Address, GovernedAdmin
 from governance.admin.cells import record_address, strong, whole
 from governance.admin.decision_sections import evidence_section, rules_section, signatures_section
 from governance.admin.sections import Action, Notice
-from governance.admin.signed_page import SignedPage, password_field, reason_field, signed_page
+from governance.admin.signed_page import SignedPage, code_field, password_field, reason_field, signed_page
 from governance.enums import ApprovalState, Role, Vote
 from governance.models import ApprovalRequest, Decision, User
 from governance.services.approvals import (
@@ -25,14 +25,16 @@ from governance.services.approvals import (
     roles_accepted,
     signature_meaning,
 )
+from governance.services.proofs import PasswordAndCode
 
 
 class SigningForm(forms.Form):
-    """What a person adds to what is on the screen: role, reason, password."""
+    """What a person adds to what is on the screen: role, reason, and proof of who they are."""
 
     role = forms.ChoiceField(choices=Role.choices, label="You sign as", widget=UnfoldAdminSelectWidget)
     reason = reason_field("It is printed with your signature, for good.", at_least=REASON_MINIMUM)
     password = password_field("signature")
+    code = code_field("It is good for one signature.")
     evidence_set_digest = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, data: Any, *, roles: list[Role], evidence_set_digest: str) -> None:  # noqa: ANN401
@@ -48,7 +50,7 @@ class SigningForm(forms.Form):
             role=Role(sent["role"]),
             reason=sent["reason"],
             evidence_set_digest=sent["evidence_set_digest"],
-            password=sent["password"],
+            proof=PasswordAndCode(sent["password"], sent["code"]),
         )
 
 

@@ -21,6 +21,7 @@ from governance.services.approvals import SigningIntent, approval_sign
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.policies import policy_publish
+from governance.services.proofs import PasswordAndCode
 
 
 class PoliciesView(GovernedView):
@@ -162,14 +163,14 @@ class VotesView(GovernedView):
         problems=(400, 404, 409, 422),
     )
     def post(self, request: Request, request_id: str) -> Response:
-        """Sign with the password given afresh."""
+        """Sign with the password and a one-time code, both given afresh."""
         body = parsed(s.VoteInput, request)
         intent = SigningIntent(
             vote=Vote(body["vote"]),
             role=Role(body["role"]),
             reason=body["reason"],
             evidence_set_digest=body["evidence_set_digest"].text,
-            password=body["password"],
+            proof=PasswordAndCode(body["password"], body["code"]),
         )
         signature = approval_sign(signer=self.caller(), request_id=request_id, intent=intent, at=timezone.now())
         return Response(s.SignatureOutput(signature).data, status=status.HTTP_201_CREATED)

@@ -147,6 +147,29 @@ class VoteInput(StrictSerializer):
     reason = serializers.CharField(max_length=4000)
     evidence_set_digest = DigestField()
     password = serializers.CharField(write_only=True, max_length=200, trim_whitespace=False)
+    code = serializers.CharField(write_only=True, max_length=20, help_text="Of the person's authenticator app.")
+
+
+class AuthenticatorInput(StrictSerializer):
+    name = serializers.CharField(max_length=100, help_text="The device, for instance: work phone.")
+    password = serializers.CharField(write_only=True, max_length=200, trim_whitespace=False)
+
+
+class CodeInput(StrictSerializer):
+    code = serializers.CharField(write_only=True, max_length=20)
+
+
+class AuthenticatorOutput(serializers.ModelSerializer[models.Authenticator]):
+    class Meta:
+        model = models.Authenticator
+        fields = ("id", "name", "requested_at", "enrolled_at", "revoked_at")
+
+
+class AuthenticatorSecretOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    secret = serializers.CharField(help_text="Base 32; SHA-1, 6 digits, 30 seconds (RFC 6238).")
+    uri = serializers.CharField(help_text="What a QR code for an app holds.")
 
 
 class SignatureOutput(serializers.ModelSerializer[models.Signature]):

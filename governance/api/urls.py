@@ -3,7 +3,7 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import controls, endings, evidence, gate, jobs, ledger, registry
+from governance.api import authenticators, controls, endings, evidence, gate, jobs, ledger, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
@@ -34,6 +34,8 @@ urlpatterns = [
     path("asserts", gate.AssertsView.as_view()),
     path("approval-requests/<name:request_id>", gate.ApprovalRequestView.as_view()),
     path("approval-requests/<name:request_id>/votes", gate.VotesView.as_view()),
+    path("authenticators", authenticators.AuthenticatorsView.as_view()),
+    path("authenticators/<name:authenticator_id>/confirmation", authenticators.AuthenticatorConfirmationView.as_view()),
     path("deployments", gate.DeploymentsView.as_view()),
     path("jobs/<name:job_id>", jobs.JobView.as_view()),
     path("access-records", ledger.AccessRecordsView.as_view()),

@@ -1,5 +1,6 @@
 """Django finds an app's models here."""
 
+from governance.models.authenticators import Authenticator
 from governance.models.decisions import (
     ApprovalRequest,
     Decision,
@@ -30,6 +31,7 @@ __all__ = [
     "ApiToken",
     "ApprovalRequest",
     "Artifact",
+    "Authenticator",
     "Dataset",
     "DatasetVersion",
     "Decision",

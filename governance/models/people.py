@@ -29,6 +29,8 @@ class User(AbstractUser):
         related_name="service_accounts",
         help_text="The person who answers for a service account.",
     )
+    signing_failures = models.PositiveIntegerField(default=0, help_text="Wrong proofs in a row.")
+    signing_locked_until = models.DateTimeField(null=True, blank=True)
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
 

@@ -23,6 +23,7 @@ from governance.models import ApprovalRequest, Evidence, ModelVersion, PolicyVer
 from governance.selectors import evidence_context, rests_on
 from governance.services.decisions import decision_settle
 from governance.services.policies import policy_document
+from governance.services.proofs import METHOD, PasswordAndCode, authenticator_of, proof_require
 from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -41,39 +42,42 @@ class SigningIntent:
         role: The role they sign in.
         reason: Why, in their own words, at least 20 characters.
         evidence_set_digest: Digest of the evidence that was on their screen.
-        password: Proof of who they are, given afresh for this signature; never stored.
+        proof: Proof of who they are, given afresh for this signature; never stored.
     """
 
     vote: Vote
     role: Role
     reason: str
     evidence_set_digest: str
-    password: str
+    proof: PasswordAndCode
 
 
 def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
     """Sign or refuse a decision. A refused attempt is written to the ledger and changes nothing else.
 
     0. The request exists; else there is nothing that an attempt could be recorded against.
-    1. The signer is a person, not a superuser, and proves it with the password, now.
-    2. Lock the request; it is still open.
-    3. The signer did not write the model, ask for the decision, produce the evidence or publish the policy.
-    4. The signer holds the role, and the policy accepts it.
-    5. The evidence is still what was on the screen.
-    6. Write the signature with its statement, and settle the decision.
+    1. Check all of this: the signer is a person, not a superuser; the request is open, and this person has not signed
+       it; the signer did not write the model, ask for the decision, produce the evidence or publish the policy; holds
+       the role, which the policy accepts; and the evidence is still what was on the screen.
+    2. The signer proves with password and code, now, who they are. What would be refused anyway uses no code.
+    3. Lock the request and the model version, and check all of 1 once more.
+    4. Write the signature with its statement, and settle the decision.
 
     Raises:
         HumanRequiredError: A service account tries to sign.
-        SeparationOfDutiesError: Check 1 or 3 failed.
-        ReauthenticationError: The password is wrong.
+        SeparationOfDutiesError: A superuser, or somebody involved, or without the role.
+        ReauthenticationError: Password or code are missing, wrong or used; see `proof_require`.
         ConflictError: The request is closed, or this person signed already.
         StaleEvidenceError: The evidence changed.
         RejectedInputError: No such role, or the reason is too short.
         UnknownRecordError: No such request.
     """
     try:
+        request = _request_find(request_id)  # 0
+        _require_signable(signer, request, intent)  # 1
+        proof_require(user=signer, proof=intent.proof, at=at)  # 2
         with transaction.atomic():
-            return _sign(signer, request_id, intent, at)
+            return _sign(signer, request_id, intent, at)  # 3, 4
     except UnknownRecordError:
         raise
     except GovernanceError as refusal:
@@ -99,6 +103,7 @@ def approval_hindrance(*, signer: User, request: ApprovalRequest) -> str | None:
         _require_independent(signer, request)
         _require_any_role(signer, request)
         _require_unchanged(request)
+        _require_enrolled(signer)
     except GovernanceError as refusal:
         return str(refusal)
     return None
@@ -115,16 +120,9 @@ def signature_meaning(*, policy: PolicyVersion, vote: Vote) -> str:
 
 
 def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
-    if not ApprovalRequest.objects.filter(pk=request_id).exists():  # 0
-        raise UnknownRecordError(f"no approval request {request_id}")
-    _require_person(signer)  # 1
-    _require_password(signer, intent.password)
-    request = _request_lock(request_id)  # 2
-    _require_open(request, signer)
-    _require_independent(signer, request)  # 3
-    _require_role(signer, request, intent)  # 4
-    _require_current(request, intent)  # 5
-    signature = _signature_write(signer, request, intent, at)  # 6
+    request = _request_lock(request_id)
+    _require_signable(signer, request, intent)
+    signature = _signature_write(signer, request, intent, at)
     decision_settle(request=request, at=at)
     if request.decision.state != DecisionState.PENDING:
         approved = request.decision.state == DecisionState.PASSED
@@ -134,6 +132,21 @@ def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) ->
     return signature
 
 
+def _request_find(request_id: str) -> ApprovalRequest:
+    request = ApprovalRequest.objects.filter(pk=request_id).first()
+    if request is None:
+        raise UnknownRecordError(f"no approval request {request_id}")
+    return request
+
+
+def _require_signable(signer: User, request: ApprovalRequest, intent: SigningIntent) -> None:
+    _require_person(signer)
+    _require_open(request, signer)
+    _require_independent(signer, request)
+    _require_role(signer, request, intent)
+    _require_current(request, intent)
+
+
 def _require_person(signer: User) -> None:
     if signer.is_service:
         raise HumanRequiredError(f"{signer.username} is a service account; only a person can sign an approval")
@@ -141,9 +154,11 @@ def _require_person(signer: User) -> None:
         raise SeparationOfDutiesError("a superuser can change the rules and so cannot approve under them")
 
 
-def _require_password(signer: User, password: str) -> None:
-    if not signer.check_password(password):
-        raise ReauthenticationError("the password is missing or wrong; give it afresh for each signature")
+def _require_enrolled(signer: User) -> None:
+    if authenticator_of(signer) is None:
+        raise ReauthenticationError(
+            "enrol an authenticator app first, under Accounts: it gives the code that you sign with"
+        )
 
 
 def _request_lock(request_id: str) -> ApprovalRequest:
@@ -224,7 +239,7 @@ def _signature_write(signer: User, request: ApprovalRequest, intent: SigningInte
             "printed_name": signer.printed_name,
             "signer": signer.id,
             "role": intent.role.value,
-            "method": "password",
+            "method": METHOD,
             "signed_at": format_time(at),
         }
     )
@@ -237,7 +252,7 @@ def _signature_write(signer: User, request: ApprovalRequest, intent: SigningInte
         vote=intent.vote,
         meaning=meaning,
         reason=intent.reason.strip(),
-        method="password",
+        method=METHOD,
         statement=statement,
         statement_digest=digest.text,
         signed_at=at,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
-from windows import signed_in, told_by
+from windows import code_now, signed_in, told_by
 
 from config.stack import Stack
 from modelnotary.verify.decision import verify_decision
@@ -31,7 +31,7 @@ def case(cases: list[dict[str, Any]]) -> dict[str, Any]:
     return cases[1]
 
 
-def test_an_officer_sees_why_signs_with_a_password_and_sees_it_passed(
+def test_an_officer_sees_why_signs_with_password_and_code_and_sees_it_passed(
     window: BrowserContext, cases: list[dict[str, Any]], stack: Stack, tmp_path: Path
 ) -> None:
     case = cases[0]
@@ -51,10 +51,12 @@ def test_an_officer_sees_why_signs_with_a_password_and_sees_it_passed(
     expect(page.locator("#sign")).to_contain_text(case["evidence_set"])
     page.get_by_label("Your reason").fill(REASON)
     page.get_by_label("Your password").fill("not the password")
+    page.get_by_label("Code of your authenticator app").fill(code_now(case["officer"]["device"]))
     page.get_by_role("button", name="Sign: approve").click()
-    expect(page.get_by_role("alert")).to_contain_text("The password is missing or wrong")
+    expect(page.get_by_role("alert")).to_contain_text("The password or the code is missing or wrong")
 
     page.get_by_label("Your password").fill(case["password"])
+    page.get_by_label("Code of your authenticator app").fill(code_now(case["officer"]["device"]))
     page.get_by_role("button", name="Sign: approve").click()
     expect(page.get_by_text("Signed: you approved this decision.")).to_be_visible()
     expect(page.locator(".mn-head")).to_contain_text("Passed")

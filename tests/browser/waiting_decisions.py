@@ -21,7 +21,11 @@ def waiting_decision() -> dict[str, Any]:
         "version": str(case.version),
         "digest": case.version.digest,
         "evidence_set": case.decision.evidence_set_digest,
-        "officer": {"username": case.officers[0].username, "name": case.officers[0].printed_name},
+        "officer": {
+            "username": case.officers[0].username,
+            "name": case.officers[0].printed_name,
+            "device": factories.device(case.officers[0]),
+        },
         "author": {"username": case.author.username, "name": case.author.printed_name},
         "password": factories.PASSWORD,
     }

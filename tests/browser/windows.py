@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from config.embedded import CHECKOUT
 from config.stack import Stack
+from examples.authenticator import STEP_SECONDS, code_of
 
 _numbers = count(1, 1000)
 
@@ -25,6 +27,11 @@ def signed_in(window: BrowserContext, username: str, password: str) -> Page:
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="What waits for you")).to_be_visible()
     return page
+
+
+def code_now(secret: str) -> str:
+    """What the person's device shows."""
+    return code_of(secret, int(time.time()) // STEP_SECONDS)
 
 
 def told_by(stack: Stack, script: str, *arguments: str) -> Any:

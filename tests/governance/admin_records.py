@@ -28,6 +28,7 @@ from governance.services.jobs import job_create
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
 from governance.services.privacy import legal_hold_set, person_erasure_request
+from governance.services.proofs import authenticator_of
 from modelnotary.ids import new_id
 from modelnotary.ledger.checkpoint import Checkpoint as TreeHead
 from modelnotary.ledger.digest import Digest
@@ -146,6 +147,7 @@ def records_make(database: Database, memory: Path) -> Records:
         *(author, ApiToken.objects.filter(user=pipeline).latest("created_at"), document),
         Entry.objects.get(subject_id=version.id, event_type="model_version.registered"),
         Checkpoint.objects.get(log=Log.LINEAGE),
+        authenticator_of(case.officers[0]),
         erasure_make(),
         hold_make(),
     )

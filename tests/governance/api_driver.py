@@ -19,6 +19,8 @@ JSON = "application/json"
 # What a call may always touch: when its token was last used.
 _ALWAYS = frozenset({"public.governance_apitoken"})
 REFUSAL_RECORDED = frozenset({"ledger.body", "ledger.queue"})
+# A wrong proof is counted with the account that it was given for.
+FAILURE_COUNTED = frozenset({"public.governance_user"})
 
 
 class Api:

@@ -32,12 +32,15 @@ def page(case: Case, name: str) -> str:
 
 
 def form(case: Case, **changes: Any) -> dict[str, Any]:
-    shown = case.decision.evidence_set_digest
-    return {"role": "compliance", "reason": REASON, "password": PASSWORD, "evidence_set_digest": shown} | changes
+    proof = {"password": PASSWORD, "code": "000000"}
+    return {"role": "compliance", "reason": REASON, "evidence_set_digest": case.decision.evidence_set_digest} | (
+        proof | changes
+    )
 
 
 def sign(case: Case, signer: User, vote: Vote = Vote.APPROVE, **changes: Any) -> Any:
-    return signed_in(signer).post(page(case, vote), form(case, **changes), follow=True)
+    sent = form(case, **({"code": factories.proof(signer).code} | changes))
+    return signed_in(signer).post(page(case, vote), sent, follow=True)
 
 
 def words(response: Any) -> str:
@@ -134,9 +137,10 @@ def test_who_may_not_sign_is_offered_nothing_and_refused_in_words(who: str, wait
 FAULTS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "wrong password": (
         {"password": "not the password"},
-        "The password is missing or wrong",
+        "The password or the code is missing or wrong",
         ["reauthentication-required"],
     ),
+    "wrong code": ({"code": "not a code"}, "The password or the code is missing", ["reauthentication-required"]),
     "evidence not on the screen": (
         {"evidence_set_digest": "sha256:" + "0" * 64},
         "The evidence is not what was shown",
@@ -145,6 +149,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "role not held": ({"role": "model_risk"}, "does not hold the role Model risk officer", ["separation-of-duties"]),
     "role that is none": ({"role": "king"}, "Select a valid choice", []),
     "no password": ({"password": ""}, "This field is required", []),
+    "no code": ({"code": ""}, "This field is required", []),
     "short reason": ({"reason": "it is fine"}, "Say why in at least 20 characters", []),
     "blank reason": ({"reason": " " * 40}, "This field is required", []),
 }

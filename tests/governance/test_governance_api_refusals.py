@@ -8,7 +8,17 @@ from typing import Any
 
 import factories
 import pytest
-from api_driver import REFUSAL_RECORDED, Api, at_once, body_of, changes, require, require_problem, snapshot
+from api_driver import (
+    FAILURE_COUNTED,
+    REFUSAL_RECORDED,
+    Api,
+    at_once,
+    body_of,
+    changes,
+    require,
+    require_problem,
+    snapshot,
+)
 from conftest import Database
 from django.conf import settings
 from django.http import HttpResponse
@@ -338,11 +348,13 @@ REFUSALS: dict[str, Refusal] = {
     "the pipeline": Refusal(lambda case: case.pipeline, 403, "human-required"),
     "another service account": Refusal(lambda case: factories.service_account(case.officers[1]), 403, "human-required"),
     "a wrong password": Refusal(officer, 403, "reauthentication-required", {"password": "another pass phrase"}),
+    "a wrong code": Refusal(officer, 403, "reauthentication-required", {"code": "not a code"}),
     "other evidence than was shown": Refusal(officer, 409, "evidence-changed", {"evidence_set_digest": UNKNOWN}),
     "no reason worth the name": Refusal(officer, 422, "validation-failed", {"reason": "fine" + " " * 30}),
 }
 MALFORMED: dict[str, dict[str, Any]] = {
     "no password": {"password": ""},
+    "no code": {"code": ""},
     "a vote that is none": {"vote": "abstain"},
     "a role that does not exist": {"role": "boss"},
     "no reason": {"reason": ""},
@@ -357,6 +369,7 @@ def vote(case: factories.Case, **changes: Any) -> dict[str, Any]:
         "reason": factories.REASON,
         "evidence_set_digest": case.decision.evidence_set_digest,
         "password": factories.PASSWORD,
+        "code": "000000",
     } | changes
 
 
@@ -367,12 +380,14 @@ def test_a_signature_is_refused_recorded_as_refused_and_changes_nothing_else(dat
     api = Api(factories.token(signer))
     before = snapshot(database)
     require_problem(api.post(address, vote(case, **(refusal.change or {}))), refusal.status, refusal.code)
-    assert changes(before, snapshot(database)) == REFUSAL_RECORDED
+    counted = FAILURE_COUNTED if refusal.code == "reauthentication-required" else frozenset()
+    assert changes(before, snapshot(database)) == REFUSAL_RECORDED | counted
     recorded = Entry.objects.get(event_type="approval.refused", subject_id=case.request.id)
     assert (recorded.actor_id, refusal.code in bytes(recorded.bytes).decode()) == (signer.id, True)
     assert factories.PASSWORD not in bytes(recorded.bytes).decode()
     # Another officer can still sign the very same request.
-    right = Api(factories.token(case.officers[1])).post(address, vote(case))
+    other = case.officers[1]
+    right = Api(factories.token(other)).post(address, vote(case, code=factories.code(other)))
     assert require(right, 201)["vote"] == "approve"
     case.request.refresh_from_db()
     assert case.request.state == ApprovalState.APPROVED
@@ -395,7 +410,8 @@ def test_a_token_without_the_scope_cannot_sign_for_its_owner(database: Database)
     before = snapshot(database)
     require_problem(weak.post(address, vote(case)), 403, "insufficient-scope")
     assert not changes(before, snapshot(database))
-    require(Api(factories.token(case.officers[0])).post(address, vote(case)), 201)
+    strong = Api(factories.token(case.officers[0]))
+    require(strong.post(address, vote(case, code=factories.code(case.officers[0]))), 201)
 
 
 def test_a_request_that_does_not_exist_cannot_be_signed_nor_fill_the_ledger(

@@ -23,6 +23,7 @@ from governance.errors import (
 from governance.models import Evidence, Signature, User
 from governance.selectors.gate import gate_assert
 from governance.services.evidence import evidence_deposit
+from governance.services.proofs import PasswordAndCode
 from modelnotary.attest.decision import decision_open
 from modelnotary.ledger.digest import Digest
 from modelnotary.verify.trust import Trust
@@ -82,7 +83,7 @@ def test_a_signature_states_who_signed_what_on_which_evidence_and_why() -> None:
         "printed_name": case.officers[0].printed_name,
         "signer": case.officers[0].id,
         "role": "compliance",
-        "method": "password",
+        "method": "password+totp",
         "signed_at": statement["signed_at"],
     }
     assert signature.statement_digest == Digest.of(bytes(signature.statement)).text
@@ -130,8 +131,11 @@ def test_an_approval_and_a_refusal_at_once_give_one_terminal_answer(_round: int,
 @pytest.mark.parametrize("_round", range(ROUNDS))
 def test_one_person_signing_many_times_at_once_has_signed_once(_round: int) -> None:
     case = factories.waiting_case(quorum=2)
-    results = at_once(*[lambda: case.sign(case.officers[0])] * 4)
-    assert [type(result) for result in results].count(ConflictError) == 3
+    proof = factories.proof(case.officers[0])
+    results = at_once(*[lambda: case.sign(case.officers[0], proof=proof)] * 4)
+    refused = [type(result) for result in results if isinstance(result, Exception)]
+    assert len(refused) == 3
+    assert set(refused) <= {ConflictError, ReauthenticationError}  # signed already, or the code was used already
     assert fresh(case) == ("pending", "open", ["approve"])
     with pytest.raises(ConflictError, match="has signed this request already"):
         case.sign(case.officers[0], vote=Vote.REJECT)
@@ -187,8 +191,9 @@ def test_a_role_taken_away_no_longer_signs() -> None:
 @pytest.mark.parametrize("password", ["", "wrong", factories.PASSWORD + " ", factories.PASSWORD.upper()])
 def test_a_wrong_password_leaves_a_refused_entry_and_nothing_of_the_password(password: str) -> None:
     case = factories.waiting_case()
+    officer = case.officers[0]
     with pytest.raises(ReauthenticationError):
-        case.sign(case.officers[0], password=password)
+        case.sign(officer, proof=PasswordAndCode(password, factories.code(officer)))
     entry = Entry.objects.get(event_type="approval.refused", subject_id=case.request.id)
     event = json.loads(bytes(entry.bytes))
     assert event["data"] == {"code": "reauthentication-required", "vote": "approve"}
