@@ -34,7 +34,7 @@ _FUNCTIONS = {
     "anchor_record": "748aaff52d9fa4dc8b01e454414778366006dda49f8dc300088faf707e428127",
     "append": "8a112285d3ffef36d5994ee5b538101765f166f69c5e9166cb0b4a6e397e5f4e",
     "append_refuse": "49f7eacacad3c3060fa95f43016857c399d2898d89be5dc4b70400805ee36c3b",
-    "change_capture": "3b75f55b5cb28fbf6f5dd823135dee1738858c35301c8f7de608da07a68cc682",
+    "change_capture": "07cd7283ffb1b97b93ca49e1df9b11dca18c89a96174e82fc8d7ae850fa76fc2",
     "event_read": "5d1cc8d893249d3d582cbf06144e25a5c43168d60d5a0f15f8002e844c72a732",
     "event_signed": "e5a6ff8b96710dc16dfb61774ee5ab857b4a38086678a6642e7a4747cd1052ef",
     "head_only_grows": "69d671d325b3e05670ec6cce3eef7766a8a3d7d8d31263bb55e99813767d9c43",

@@ -68,14 +68,15 @@ def _is_spelled(entry: bytes, log_class: str, columns: Searchable) -> bool:
     if at is None:
         return False
     try:
-        text, then = str(entry, "utf-8"), at + _DATA
+        text = str(entry, "utf-8")
         for begin in _beginnings(actor_id, name):
-            if text.startswith(begin) and text.startswith(then, len(begin)):
-                _, end = _DECODER.raw_decode(text, len(begin) + len(then))
-                return text[end:] == (
+            start = f"{begin}{at}{_DATA}"
+            if text.startswith(start):
+                end = (
                     f',"id":{_spell(event_id)},"log":"{log_class}","subject":{{"digest":{_spell(digest)},'
                     f'"id":{_spell(subject_id)},{_ending(kind, event_type)}'
                 )
+                return text.endswith(end) and _DECODER.raw_decode(text, len(start))[1] == len(text) - len(end)
     except (ValueError, RecursionError):
         return False
     return False

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg
 from django.db import DatabaseError, connection
 
+from audit.appending import entry_append
 from audit.enums import AccessEvent, LineageEvent, Log
 from audit.errors import LogFrozenError, NoTransactionError
 from modelnotary.ids import new_id
@@ -49,7 +49,7 @@ def event_record(
     identity = event_id or new_id("evt", at=at)
     record = Event(log=log.value, type=event.value, id=identity, at=at, actor=actor, subject=subject, data=data)
     try:
-        body_id = _append(log, record.to_bytes())
+        body_id = entry_append(log=log, entry=record.to_bytes())
     except DatabaseError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOG_FROZEN:
             raise LogFrozenError(
@@ -58,16 +58,3 @@ def event_record(
             ) from error
         raise
     return Recorded(event_id=identity, body_id=body_id)
-
-
-def _append(log: Log, entry: bytes) -> int:
-    """Give the bytes to the database, as they are.
-
-    By psycopg's own cursor, in Django's transaction and with Django's errors: Django's cursor would write the bytes
-    into the text of the statement, in hexadecimal, which takes longer here and in the database.
-    """
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
-        row = cursor.execute("SELECT ledger.append($1, $2)", (log.value, entry)).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 import psycopg
@@ -69,11 +69,17 @@ def snapshot(connection: psycopg.Connection) -> Iterator[Snapshot]:
 
 
 def _apart[Item, Answer](question: Question[Item, Answer], address: str, name: str, item: Item) -> Answer:
-    with psycopg.connect(address, autocommit=True) as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
-        _builtins_only(connection)
-        return question(item, connection=connection)
+    return question(item, connection=_joined(address, name))
+
+
+@lru_cache(maxsize=1)
+def _joined(address: str, name: str) -> psycopg.Connection:
+    """The connection of this process: opened at its first question, closed by its end."""
+    connection = psycopg.connect(address, autocommit=True)
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
+    _builtins_only(connection)
+    return connection
 
 
 def _builtins_only(connection: psycopg.Connection) -> None:

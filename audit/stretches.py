@@ -25,7 +25,10 @@ from modelnotary.ledger.tree import perfect_root
 from modelnotary.verify.chain_heads import chain_marks
 
 STRETCH = 64 * TILE_WIDTH
-"""How many entries are read in one go: whole tiles, and little enough to be held in memory."""
+"""How many entries are read by one process: whole tiles."""
+
+BODIES_AT_ONCE = 8 * TILE_WIDTH
+"""How many bodies of a stretch are held in memory: 1 MB of usual ones, 128 MB of the longest that there can be."""
 
 # Each table is walked along one index; of a join it would be the planner's guess how to go.
 _ENTRIES = """
@@ -119,11 +122,16 @@ class _Reader:
 
     def run(self) -> StretchReading:
         numbers, stored, links = self._entries()
-        bodies = self._bodies(numbers)
-        leaves = self._leaves(bodies, stored)
+        columns = self._columns()
+        leaves = list[bytes]()
+        for at in range(0, len(numbers), BODIES_AT_ONCE):
+            start, part = self._stretch.start + at, slice(at, at + BODIES_AT_ONCE)
+            bodies = self._bodies(start, numbers[part])
+            leaves += self._leaves(start, bodies, stored[part])
+            self._columns_check(start, numbers[part], bodies, columns[part])
         self._same("bodies", leaves, stored, "the bytes of entry {} do not give its leaf hash")
         self._chain_check(leaves, links)
-        self._columns_check(numbers, bodies)
+        self._roots_keep(leaves)
         return self._reading
 
     def _entries(self) -> tuple[list[int], list[bytes], list[bytes]]:
@@ -138,10 +146,8 @@ class _Reader:
         numbers, stored, links = (column[: end - start] for column in columns)
         return numbers, stored, links
 
-    def _bodies(self, numbers: list[int]) -> list[_Body | None]:
-        """The body of each entry; none for one that is lost."""
-        if not numbers:
-            return []
+    def _bodies(self, start: int, numbers: list[int]) -> list[_Body | None]:
+        """The body of each entry from `start` on; none for one that is lost."""
         near = self._rows(_BODIES, (self._log.log_id, min(numbers), max(numbers), len(numbers) + 1))
         if [row[0] for row in near] == numbers:
             return list(near)
@@ -149,25 +155,27 @@ class _Reader:
         if elsewhere := [number for number in numbers if number not in found]:
             others, more = _by_number(self._rows(_BODIES_ELSEWHERE, (self._log.log_id, elsewhere)))
             found, twice = found | others, twice | more
-        for index, number in enumerate(numbers, self._stretch.start) if twice else ():
+        for index, number in enumerate(numbers, start) if twice else ():
             if number in twice:
                 self._reading.found("bodies", index, f"entry {index} has more than one body")
         return [found.get(number) for number in numbers]
 
-    def _leaves(self, bodies: list[_Body | None], stored: list[bytes]) -> list[bytes]:
+    def _leaves(self, start: int, bodies: list[_Body | None], stored: list[bytes]) -> list[bytes]:
         """Hash the bodies; the stored leaf stands in for one that is lost, so that what follows can be checked."""
         leaves = []
-        for index, (body, leaf) in enumerate(zip(bodies, stored, strict=True), self._stretch.start):
+        for index, (body, leaf) in enumerate(zip(bodies, stored, strict=True), start):
             if body is not None:
                 leaves.append(leaf_hash(body[2]))
             else:
                 if index >= self._stretch.searched.start:
                     self._reading.found("bodies", index, f"entry {index} has lost its body")
                 leaves.append(leaf if len(leaf or b"") == HASH_BYTES else bytes(HASH_BYTES))
+        return leaves
+
+    def _roots_keep(self, leaves: list[bytes]) -> None:
         whole = range(0, len(leaves) - TILE_WIDTH + 1, TILE_WIDTH)
         self._reading.roots = tuple([perfect_root(leaves[at : at + TILE_WIDTH]) for at in whole])
         self._reading.leaves = b"".join(leaves)
-        return leaves
 
     def _chain_check(self, leaves: list[bytes], links: list[bytes]) -> None:
         chain = Chain(self._log.origin, self._stretch.start, self._link_before())
@@ -183,11 +191,11 @@ class _Reader:
         # One that is lost or cut short is the business of the stretch before.
         return rows[0][0] if rows and len(rows[0][0] or b"") == HASH_BYTES else CHAIN_START
 
-    def _columns_check(self, numbers: list[int], bodies: list[_Body | None]) -> None:
-        log_class, columns, searched = self._log.log_class, self._columns(), self._stretch.searched
-        for index, (number, body, said) in enumerate(
-            zip_longest(numbers, bodies, columns, fillvalue=None), self._stretch.start
-        ):
+    def _columns_check(
+        self, start: int, numbers: list[int], bodies: list[_Body | None], columns: list[_Columns | None]
+    ) -> None:
+        log_class, searched = self._log.log_class, self._stretch.searched
+        for index, (number, body, said) in enumerate(zip_longest(numbers, bodies, columns, fillvalue=None), start):
             if body is None:
                 continue
             _, event_id, entry = body

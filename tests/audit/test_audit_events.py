@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 from conftest import Database
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from ledger_driver import connect, counts, event_append, event_bytes, one, sequence_all
 from psycopg import errors
 
@@ -70,6 +70,21 @@ def test_outside_a_transaction_nothing_can_be_recorded_or_sealed(database: Datab
     with pytest.raises(NoTransactionError):
         value_seal(person="p", event_id=new_id("evt"), name="patient", value="p")
     assert ledger_counts(database) == before
+
+
+def test_a_connection_that_breaks_is_told_as_such_and_the_next_one_records(database: Database) -> None:
+    with transaction.atomic():
+        before = record()
+        with connect(database, "superuser") as superuser, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            superuser.execute("SELECT pg_terminate_backend(%s, 5000)", cursor.fetchone())
+        with pytest.raises(OperationalError, match="connection is lost"):
+            record()
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        after = record()
+    assert not Entry.objects.filter(event_id=before.event_id).exists()
+    assert Entry.objects.get(event_id=after.event_id).body_id == after.body_id
 
 
 def test_a_change_that_is_rolled_back_leaves_no_event(database: Database) -> None:

@@ -75,6 +75,7 @@ class Command(BaseCommand):
         looked_at = listed_at = float("-inf")
         logs, active = list[LogRow](), set[int]()
         while not stop.is_set():
+            began = time.monotonic()
             if time.monotonic() - looked_at >= PARTITIONS_SECONDS:
                 looked_at = time.monotonic()
                 partitions_ahead(connection)
@@ -89,7 +90,8 @@ class Command(BaseCommand):
                 busy |= projection_fill(connection, log) == BATCH
             checkpoints.store(connection)
             if not busy:
-                stop.wait(POLL_SECONDS)
+                # From beginning to beginning: under load, waiting in full after the work would double the delay.
+                stop.wait(max(0.0, began + POLL_SECONDS - time.monotonic()))
 
     def _advance(self, connection: psycopg.Connection, log: LogRow, stop: threading.Event) -> bool:
         try:
