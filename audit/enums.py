@@ -32,6 +32,8 @@ class LineageEvent(TextChoices):
     LINEAGE_RECORDED = "lineage.recorded"
     ARTIFACT_STORED = "artifact.stored"
     EVIDENCE_DEPOSITED = "evidence.deposited"
+    POLICY_DRAFTED = "policy.drafted"
+    POLICY_WITHDRAWN = "policy.withdrawn"
     POLICY_PUBLISHED = "policy.published"
     DECISION_REQUESTED = "decision.requested"
     DECISION_ISSUED = "decision.issued"

@@ -4,9 +4,11 @@ import sys
 from collections.abc import Callable, Iterator
 
 import governance_manifest
+import governance_policy
 from suite import Row, parts_chosen, parts_measure
 
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "policy": governance_policy.policy_rows,
     "manifest": governance_manifest.folder_rows,
     "manifest-openssl": governance_manifest.openssl_rows,
     "manifest-tables": governance_manifest.table_rows,

@@ -23,6 +23,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Decisions", "governance_decision", "gavel"),
         ("Signatures", "governance_signature", "ink_pen"),
         ("Policies", "governance_policyversion", "policy"),
+        ("Policy drafts", "governance_policydraft", "edit_document"),
     ),
     "Inventory": (
         ("AI systems", "governance_aisystem", "account_tree"),

@@ -143,7 +143,15 @@ def _own_problem(request: HttpRequest, error: ModelNotaryError, status: HTTPStat
     body = _problem(request, status, error.code, str(error))
     if isinstance(error, PolicyError):
         body["errors"] = [
-            {"pointer": item.pointer, "code": "policy-invalid", "detail": item.message} for item in error.diagnostics
+            {
+                "pointer": item.pointer,
+                "code": error.code,
+                "detail": item.message,
+                "line": item.line,
+                "column": item.column,
+                "excerpt": item.excerpt,
+            }
+            for item in error.diagnostics
         ]
     if isinstance(error, EvidenceRefusedError):
         body["errors"] = [

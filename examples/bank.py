@@ -1,7 +1,6 @@
 """Act 1: a bank's mortgage model is denied by the gate, retrained with a mitigation, approved, deployed, reported."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from examples.bank_train import VERSION_1, VERSION_2, Recipe, bank_train
@@ -69,7 +68,7 @@ REASONS = {
 
 def bank_play(demo: "Demo") -> dict[str, Any]:
     """Play the act and give its digests and verdicts."""
-    policy = policy_publish(demo.client("bank-policy"), Path(__file__).parent / "policies" / "bank-production.yaml")
+    policy = policy_publish(demo, "bank", "ruth.alvarez")
     with demo.client("bank-pipeline") as client:
         client.post("systems", SYSTEM)
         client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)

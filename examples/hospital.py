@@ -2,7 +2,6 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from examples.hospital_train import hospital_train
@@ -52,7 +51,6 @@ DATA = {
     "classification": "public research data, treated as health information",
     "contains_phi": True,
 }
-POLICY = Path(__file__).parent / "policies" / "hospital-production.yaml"
 ACCESSES = 240
 STAFF = (
     ("nurse.adeyemi", "Folake Adeyemi", "TREAT"),
@@ -66,9 +64,7 @@ STAFF = (
 
 def hospital_play(demo: "Demo") -> dict[str, Any]:
     """Play the act and give its digests and verdicts."""
-    policy = policy_publish(
-        demo.client("hospital-policy"), Path(__file__).parent / "policies" / "hospital-production.yaml"
-    )
+    policy = policy_publish(demo, "hospital", "peter.lang")
     with demo.client("hospital-pipeline") as client:
         client.post("systems", SYSTEM)
         client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)

@@ -24,9 +24,16 @@ class Registered:
     holdout_digest: str
 
 
-def policy_publish(client: NotaryClient, path: Path) -> dict[str, Any]:
-    """Publish a policy file."""
-    version: dict[str, Any] = client.post("policies", {"document": path.read_text(encoding="utf-8")})
+def policy_publish(demo: "Demo", house: str, publisher: str) -> dict[str, Any]:
+    """Have one person draft a house's policy and another one publish it, with the password; a text in force stays."""
+    path = Path(__file__).parent / "policies" / f"{house}-production.yaml"
+    with demo.client(f"{house}-policy-author") as client:
+        draft: dict[str, Any] = client.post("policies", {"document": path.read_text(encoding="utf-8")})
+    demo.say(f"  policy {draft['policy']} drafted by {draft['drafted_by']}: {draft['digest']}")
+    password = {"password": demo.secrets["passwords"][publisher]}
+    with demo.client(f"{house}-policy-publisher") as client:
+        version: dict[str, Any] = client.post(f"policy-drafts/{draft['id']}/publication", password)
+    demo.say(f"  published by {version['published_by']} as version {version['number']}")
     return version
 
 

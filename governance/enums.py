@@ -20,7 +20,8 @@ class Scope(TextChoices):
     REGISTRY_WRITE = "registry:write", "Register systems, models, data, runs and deployments"
     EVIDENCE_WRITE = "evidence:write", "Deposit evidence"
     ASSESSMENT_RUN = "assessment:run", "Start explanations and bias assessments"
-    POLICY_PUBLISH = "policy:publish", "Publish policies"
+    POLICY_DRAFT = "policy:draft", "Draft policies and withdraw drafts"
+    POLICY_PUBLISH = "policy:publish", "Publish policies that somebody else drafted; people only"
     GATE_READ = "gate:read", "Ask the gate and read decisions"
     GATE_EVALUATE = "gate:evaluate", "Request decisions"
     GATE_REVOKE = "gate:revoke", "Revoke decisions; people only"
@@ -30,7 +31,7 @@ class Scope(TextChoices):
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
-PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.GATE_REVOKE})
+PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH})
 """Scopes that no token of a service account can have."""
 
 

@@ -24,6 +24,7 @@ from governance.models import (
     Decision,
     Evidence,
     ModelVersion,
+    PolicyDraft,
     PolicyVersion,
     Signature,
     SystemDeclaration,
@@ -36,6 +37,7 @@ from governance.services.authenticators import authenticator_confirm, authentica
 from governance.services.decisions import decision_evaluate
 from governance.services.declarations import system_declare
 from governance.services.evidence import evidence_deposit
+from governance.services.officers import Officer
 from governance.services.one_time_codes import code_of, step_at
 from governance.services.people import (
     administrator_create,
@@ -43,7 +45,7 @@ from governance.services.people import (
     service_account_create,
     token_create,
 )
-from governance.services.policies import policy_publish
+from governance.services.policies import policy_draft, policy_publish
 from governance.services.proofs import PasswordAndCode, authenticator_of
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
@@ -248,8 +250,16 @@ def policy_text(environment: str, **changes: Any) -> str:
     return yaml.safe_dump(policy_document(environment, **changes), sort_keys=False)
 
 
+def draft(environment: str, author: User | None = None, **changes: Any) -> PolicyDraft:
+    """A policy that waits for somebody to publish it."""
+    text = policy_text(environment, **changes)
+    return policy_draft(actor=author or person(Role.ENGINEER), document=text, at=timezone.now())
+
+
 def policy(publisher: User, environment: str, **changes: Any) -> PolicyVersion:
-    return policy_publish(actor=publisher, document=policy_text(environment, **changes), at=timezone.now())
+    """A policy that an engineer drafted and this officer published."""
+    officer = Officer(publisher, PASSWORD)
+    return policy_publish(officer=officer, draft=draft(environment, **changes), at=timezone.now())
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ _LOOKS = {
     "waived": ("waiting", "gavel"),
     "pending": ("waiting", "hourglass_top"),
     "open": ("waiting", "hourglass_top"),
+    "published": ("good", "check_circle"),
+    "withdrawn": ("plain", "undo"),
     "requested": ("waiting", "hourglass_top"),
     "erased": ("good", "check_circle"),
     "cancelled": ("plain", "do_not_disturb_on"),

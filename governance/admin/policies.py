@@ -1,16 +1,20 @@
-"""Policies and their versions, as text and as rules."""
+"""Policies, their drafts and their versions, as text and as rules."""
+
+from typing import cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
-from governance.admin.cells import Cell, code, link, moment, record_address, whole
+from governance.admin.cells import NOTHING, Cell, badge, code, link, moment, record_address, whole
 from governance.admin.ledger import attachment, ledger_section
-from governance.admin.sections import Action, Facts, Page, Section, Table, Text
+from governance.admin.policy_steps import draft_addresses
+from governance.admin.sections import Action, Facts, Notice, Page, Section, Table, Text
 from governance.enums import Role
-from governance.models import Policy, PolicyVersion
-from governance.policy.document import PolicyDocument
-from governance.services.policies import policy_document
+from governance.models import Policy, PolicyDraft, PolicyVersion, User
+from governance.policy.document import PolicyDocument, parse_policy
+from governance.services.policies import policy_document, publishing_hindrance
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
@@ -26,18 +30,19 @@ class PolicyAdmin(GovernedAdmin[Policy]):
 
     def page(self, request: HttpRequest, record: Policy) -> Page:  # noqa: ARG002
         """Show a policy's versions."""
-        versions = record.versions.select_related("published_by").order_by("-number")
+        versions = record.versions.select_related("published_by", "draft__drafted_by").order_by("-number")
         return Page(
             heading=record.slug,
             lead=f"Decides what may go to {record.environment}. The newest version is in force.",
             sections=(
                 Table(
                     title="Versions",
-                    columns=("Version", "Digest", "Published by", "Published"),
+                    columns=("Version", "Digest", "Drafted by", "Published by", "Published"),
                     rows=tuple(
                         (
                             link(item, f"version {item.number}"),
                             code(item.digest),
+                            item.draft.drafted_by.printed_name if item.draft else NOTHING,
                             item.published_by.printed_name,
                             moment(item.published_at),
                         )
@@ -87,6 +92,77 @@ class PolicyVersionAdmin(GovernedAdmin[PolicyVersion]):
         )
 
 
+@admin.register(PolicyDraft)
+class PolicyDraftAdmin(GovernedAdmin[PolicyDraft]):
+    """Texts of policies that wait for somebody to publish them, and what became of them."""
+
+    kinds = ("policy_draft",)
+    deferred = ("document",)
+    list_display = ("__str__", "state_badge", person_column("drafted_by"), moment_column("drafted_at"))
+    list_select_related = ("drafted_by", "version", "withdrawal")
+    search_fields = ("id__exact", "digest__startswith", "slug__exact")
+
+    @admin.display(description="state")
+    def state_badge(self, draft: PolicyDraft) -> Cell:
+        """Show what became of it."""
+        return _state(draft)
+
+    def subject(self, record: PolicyDraft) -> Subject:
+        """Name it with its digest."""
+        return Subject("policy_draft", record.id, Digest.from_text(record.digest))
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Offer to publish it and to withdraw it."""
+        return draft_addresses(self)
+
+    def page(self, request: HttpRequest, record: PolicyDraft) -> Page:
+        """Show the rules in words, the text, and what can be done with it."""
+        policy = parse_policy(record.document, roles=frozenset(Role.values))
+        opened = record.state == "open"
+        hindrance = publishing_hindrance(user=cast("User", request.user), draft=record) if opened else None
+        publish = Action(words="Publish", address=record_address(record, "publish"), symbol="publish", tone="main")
+        withdraw = Action(words="Withdraw", address=record_address(record, "withdraw"), symbol="undo")
+        return Page(
+            heading=str(record),
+            lead=policy.title,
+            badge=_state(record),
+            notices=(Notice(words=f"You cannot publish it: {hindrance}."),) if hindrance else (),
+            actions=((*(() if hindrance else (publish,)), withdraw) if opened else ()),
+            sections=(
+                _rules(policy),
+                Facts(title="Draft", rows=_draft_rows(record, policy)),
+                Text(title="Text", text=record.document),
+                ledger_section(record.id),
+            ),
+        )
+
+
+def _state(draft: PolicyDraft) -> SafeString:
+    return badge(draft.state, draft.state)
+
+
+def _draft_rows(draft: PolicyDraft, policy: PolicyDocument) -> tuple[tuple[str, Cell], ...]:
+    ended: tuple[tuple[str, Cell], ...] = ()
+    if draft.state == "published":
+        ended = (("Published as", link(draft.version)),)
+    elif draft.state == "withdrawn":
+        withdrawal = draft.withdrawal
+        ended = (
+            ("Withdrawn by", link(withdrawal.withdrawn_by, withdrawal.withdrawn_by.printed_name)),
+            ("Withdrawn", moment(withdrawal.withdrawn_at)),
+            ("Reason", withdrawal.reason),
+        )
+    return (
+        ("Id", code(draft.id)),
+        ("Policy", draft.slug),
+        ("Environment", policy.environment),
+        ("Digest", whole(draft.digest)),
+        ("Drafted by", link(draft.drafted_by, draft.drafted_by.printed_name)),
+        ("Drafted", moment(draft.drafted_at)),
+        *ended,
+    )
+
+
 def _rules(policy: PolicyDocument) -> Section:
     return Table(
         title="Rules",
@@ -115,6 +191,7 @@ def _rows(version: PolicyVersion, policy: PolicyDocument) -> tuple[tuple[str, Ce
         ("Signatures needed", approvals.quorum),
         ("By", ", ".join(Role(role).label for role in approvals.roles)),
         ("A signature means", approvals.meaning),
+        ("Drafted by", link(version.draft, version.draft.drafted_by.printed_name) if version.draft else NOTHING),
         ("Published by", link(version.published_by, version.published_by.printed_name)),
         ("Published", moment(version.published_at)),
     )

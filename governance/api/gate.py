@@ -1,4 +1,4 @@
-"""Policies, decisions, signatures, deployments: what the gate is made of."""
+"""Decisions, signatures, deployments: what the gate is made of."""
 
 from typing import ClassVar
 
@@ -20,26 +20,7 @@ from governance.services.accesses import access_record
 from governance.services.approvals import SigningIntent, approval_sign
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
-from governance.services.policies import policy_publish
 from governance.services.proofs import PasswordAndCode
-
-
-class PoliciesView(GovernedView):
-    """Publishing policies."""
-
-    scopes: ClassVar = {"POST": Scope.POLICY_PUBLISH}
-
-    @operation(
-        "policy_publish",
-        "Publish a policy for its environment",
-        takes=s.PolicyInput,
-        gives={201: s.PolicyVersionOutput},
-        problems=(400, 409, 422),
-    )
-    def post(self, request: Request) -> Response:
-        """Compile and publish; the same text twice is one version."""
-        version = policy_publish(actor=self.caller(), at=timezone.now(), **parsed(s.PolicyInput, request))
-        return Response(s.PolicyVersionOutput(version).data, status=status.HTTP_201_CREATED)
 
 
 class DecisionsView(GovernedView):

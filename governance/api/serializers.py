@@ -44,19 +44,6 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class PolicyInput(StrictSerializer):
-    document = serializers.CharField(max_length=65_536, trim_whitespace=False, help_text="The policy as YAML.")
-
-
-class PolicyVersionOutput(serializers.ModelSerializer[models.PolicyVersion]):
-    policy = serializers.SlugField(source="policy.slug")
-    environment = serializers.SlugField(source="policy.environment")
-
-    class Meta:
-        model = models.PolicyVersion
-        fields = ("id", "policy", "environment", "number", "digest", "published_at")
-
-
 class GateQuestion(StrictSerializer):
     digest = DigestField()
     environment = serializers.RegexField(SLUG, max_length=80)

@@ -3,7 +3,7 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import authenticators, controls, endings, evidence, gate, jobs, ledger, registry
+from governance.api import authenticators, controls, endings, evidence, gate, jobs, ledger, policies, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
@@ -25,7 +25,10 @@ urlpatterns = [
     path("evidence-types/<name:name>", evidence.EvidenceTypeView.as_view()),
     path("evidence", evidence.EvidencesView.as_view()),
     path("evidence/<name:evidence_id>", evidence.EvidenceView.as_view()),
-    path("policies", gate.PoliciesView.as_view()),
+    path("policies", policies.PoliciesView.as_view()),
+    path("policy-drafts/<name:draft_id>", policies.PolicyDraftView.as_view()),
+    path("policy-drafts/<name:draft_id>/publication", policies.PublicationView.as_view()),
+    path("policy-drafts/<name:draft_id>/withdrawal", policies.WithdrawalView.as_view()),
     path("decisions", gate.DecisionsView.as_view()),
     path("decisions/<name:decision_id>", gate.DecisionView.as_view()),
     path("decisions/<name:decision_id>/attestation", gate.AttestationView.as_view()),

@@ -5,8 +5,6 @@ from governance.models.decisions import (
     ApprovalRequest,
     Decision,
     Deployment,
-    Policy,
-    PolicyVersion,
     Signature,
 )
 from governance.models.declarations import SystemDeclaration
@@ -25,6 +23,7 @@ from governance.models.inventory import (
 )
 from governance.models.jobs import Job
 from governance.models.people import ApiToken, User
+from governance.models.policies import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal
 
 __all__ = [
     "AiSystem",
@@ -44,7 +43,9 @@ __all__ = [
     "ModelDescription",
     "ModelVersion",
     "Policy",
+    "PolicyDraft",
     "PolicyVersion",
+    "PolicyWithdrawal",
     "RevocationProposal",
     "Run",
     "Signature",

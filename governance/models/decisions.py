@@ -1,4 +1,4 @@
-"""Policies, the decisions they give, and the signatures of the people who approve."""
+"""What the gate decides under a policy, and the signatures of the people who approve."""
 
 from functools import partial
 
@@ -7,44 +7,8 @@ from django.db import models
 
 from governance.enums import ApprovalState, DecisionState, Role, Vote
 from governance.models.inventory import DIGEST_LENGTH, ModelVersion
+from governance.models.policies import PolicyVersion
 from modelnotary.ids import new_id
-
-
-class Policy(models.Model):
-    """A named policy, attached to one environment."""
-
-    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "pol"), editable=False)
-    slug = models.SlugField(max_length=80, unique=True)
-    environment = models.SlugField(max_length=80, unique=True)
-    created_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name_plural = "policies"
-
-    def __str__(self) -> str:
-        return self.slug
-
-
-class PolicyVersion(models.Model):
-    """The text of a policy as published. Immutable: a change is a new version."""
-
-    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "plv"), editable=False)
-    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="versions")
-    number = models.PositiveIntegerField()
-    document = models.TextField()
-    digest = models.CharField(max_length=DIGEST_LENGTH)
-    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    published_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ("-published_at",)
-        constraints = (
-            models.UniqueConstraint(fields=("policy", "number"), name="policy_version_number_once"),
-            models.UniqueConstraint(fields=("policy", "digest"), name="policy_version_text_once"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.policy.slug} v{self.number}"
 
 
 class Decision(models.Model):

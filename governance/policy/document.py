@@ -1,16 +1,14 @@
 """The policy document: YAML text -> checked, compiled policy."""
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from governance.evidence.schemas import name_hint
-from governance.policy.engine import Clause, ClauseError, compile_clause
+from governance.policy.engine import Clause, ClauseError, compile_clause, fact_hint
 from governance.policy.errors import Diagnostic, PolicyError
 from governance.policy.facts import EVIDENCE_FACTS, fact_types
+from governance.policy.source import Source
 
 DOCUMENT_LIMIT = 64 * 1024
 SLUG = re.compile(r"[-a-z0-9_]{1,80}", re.ASCII)
@@ -77,42 +75,17 @@ def parse_policy(text: str, *, roles: frozenset[str]) -> PolicyDocument:
     Raises:
         PolicyError: With every fault found and where it is.
     """
-    return _Reader(roles).policy(_load(text))
-
-
-def _load(text: str) -> dict[str, Any]:
-    if len(text) > DOCUMENT_LIMIT:
-        raise PolicyError([Diagnostic("", f"a policy has at most {DOCUMENT_LIMIT} characters")])
-    try:
-        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
-        raise PolicyError([Diagnostic("", f"not YAML: {error}")]) from error
-    if not isinstance(document, dict):
-        raise PolicyError([Diagnostic("", "a policy is a mapping with the keys " + ", ".join(sorted(_POLICY_KEYS)))])
-    return document
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, types (!!name), and aliases, which can grow without bound."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed in a policy")
-        if tag := getattr(self.peek_event(), "tag", None):  # type: ignore[no-untyped-call]  # no stub
-            raise yaml.YAMLError(f"types ({tag}) are not allowed in a policy")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        keys = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
-        if repeated := sorted(key for key, times in keys.items() if times > 1):
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: given twice: {', '.join(repeated)}")
-        return super().construct_mapping(node, deep)
+    source = Source(text, limit=DOCUMENT_LIMIT, what="a policy")
+    if not isinstance(source.value, dict):
+        raise PolicyError([source.fault("", "a policy is a mapping with the keys " + ", ".join(sorted(_POLICY_KEYS)))])
+    return _Reader(source, roles).policy(source.value)
 
 
 class _Reader:
     """Reads a loaded document and gathers faults instead of stopping at the first."""
 
-    def __init__(self, roles: frozenset[str]) -> None:
+    def __init__(self, source: Source, roles: frozenset[str]) -> None:
+        self._source = source
         self._roles = roles
         self._faults: list[Diagnostic] = []
 
@@ -132,7 +105,7 @@ class _Reader:
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._fault("/rules", f"rule id {name} is given twice")
         if self._faults:
-            raise PolicyError(self._faults)
+            raise PolicyError(sorted(self._faults, key=lambda fault: (fault.line, fault.column)))
         return parsed
 
     def _rule(self, item: object, pointer: str) -> Rule | None:
@@ -145,17 +118,20 @@ class _Reader:
             self._fault(f"{pointer}/evidence", f"unknown evidence type; {name_hint(str(evidence), EVIDENCE_FACTS)}")
         texts = {key: self._text(item, key, pointer) for key in _RULE_TEXTS}
         if (observed := texts["observed"]) and observed not in fact_types():
-            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; {name_hint(observed, fact_types())}')
-        clause = self._clause(texts.pop("clause"), f"{pointer}/clause")
+            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; {fact_hint(observed)}')
+        clause = self._clause(item.get("clause"), texts.pop("clause"), f"{pointer}/clause")
         return None if clause is None else Rule(evidence=evidence, clause=clause, **texts)
 
-    def _clause(self, source: str, pointer: str) -> Clause | None:
+    def _clause(self, written: object, source: str, pointer: str) -> Clause | None:
         if not source:
             return None
         try:
             return compile_clause(source)
         except ClauseError as error:
-            self._fault(pointer, error.message)
+            left_out = str(written).index(source)
+            for fault in error.faults:
+                within = None if fault.at is None else fault.at + left_out
+                self._faults.append(self._source.fault(pointer, fault.message, within=within))
             return None
 
     def _approvals(self, item: object) -> Approvals:
@@ -208,4 +184,4 @@ class _Reader:
         return []
 
     def _fault(self, pointer: str, message: str) -> None:
-        self._faults.append(Diagnostic(pointer, message))
+        self._faults.append(self._source.fault(pointer, message))

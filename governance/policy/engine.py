@@ -4,6 +4,7 @@ An evaluation error of the engine is a *string*, and a string is truthy. Only a 
 passes.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -12,10 +13,16 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from governance.evidence.schemas import name_hint
+from governance.policy.clauses import misleading
 from governance.policy.facts import FactType, FactValue, fact_types
 
 SOURCE_LIMIT = 4096
 ENGINE = f"cel-expr-python {version('cel-expr-python')}"
+
+_FAULT = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<words>.*?)(?=\n \| )", re.DOTALL)
+_UNKNOWN = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
+_WRAPPING = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 
 _CEL_TYPES = {
     FactType.NUMBER: cel.Type.DOUBLE,
@@ -34,10 +41,31 @@ class Truth(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ClauseError(Exception):
-    """A clause does not compile; `message` holds line, column and a caret."""
+class ClauseFault:
+    """One fault of a clause: what is wrong, and the index in the clause, or None when it is about the whole."""
 
     message: str
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseError(Exception):
+    """A clause cannot be used."""
+
+    faults: tuple[ClauseFault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Facts by dotted name, of the declared types, handed to the engine once for all clauses that look at them."""
+
+    values: dict[str, FactValue]
+    activation: Any
+
+    @classmethod
+    def of(cls, values: dict[str, FactValue]) -> "Facts":
+        """Hand facts to the engine."""
+        return cls(values, _environment().Activation(data=values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +75,10 @@ class Clause:
     source: str
     program: Any
 
-    def evaluate(self, facts: dict[str, FactValue]) -> tuple[Truth, str]:
-        """Evaluate over facts by dotted name; return the result and, for an error, the engine's words."""
+    def evaluate(self, facts: Facts) -> tuple[Truth, str]:
+        """Evaluate over facts; return the result and, for an error, the engine's words."""
         try:
-            result = self.program.eval(data=facts)
+            result = self.program.eval(activation=facts.activation)
         except RuntimeError as error:
             return Truth.ERROR, str(error)
         if result.type() != cel.Type.BOOL:
@@ -62,17 +90,52 @@ def compile_clause(source: str) -> Clause:
     """Compile and type-check a clause.
 
     Raises:
-        ClauseError: Syntax, unknown name, wrong type, or a result that is not true or false.
+        ClauseError: Syntax, unknown name, wrong type, a result that is not true or false, or a condition that misleads.
+            All faults are given.
     """
     if len(source) > SOURCE_LIMIT:
-        raise ClauseError(f"a clause has at most {SOURCE_LIMIT} characters, this one has {len(source)}")
+        words = f"a clause has at most {SOURCE_LIMIT} characters, this one has {len(source)}"
+        raise ClauseError((ClauseFault(words),))
+    misled = tuple(ClauseFault(item.message, item.at) for item in misleading(source))
     try:
         program = _environment().compile(source)
     except RuntimeError as error:
-        raise ClauseError(str(error).split(" [INVALID_ARGUMENT]")[0]) from error
+        raise ClauseError((*_faults(str(error), source), *misled)) from error
     if program.return_type() != cel.Type.BOOL:
-        raise ClauseError(f"a clause must be true or false, this one gives {program.return_type().name()}")
+        words = f"a clause must be true or false, this one gives {program.return_type().name()}"
+        raise ClauseError((ClauseFault(words), *misled))
+    if misled:
+        raise ClauseError(misled)
     return Clause(source=source, program=program)
+
+
+def fact_hint(name: str) -> str:
+    """Say which declared fact was probably meant; there are too many to list them all."""
+    hint = name_hint(name, fact_types())
+    return "it is none of the declared facts" if hint.startswith("known") else hint
+
+
+def _faults(words: str, source: str) -> tuple[ClauseFault, ...]:
+    """Read the engine's message, which names each fault by line and column."""
+    found = [
+        ClauseFault(_message(match["words"]), _index(source, int(match["line"]), int(match["column"])))
+        for match in _FAULT.finditer(words)
+    ]
+    # What the engine says of the whole clause, for instance that it nests too deeply, has no place.
+    return tuple(found) or (ClauseFault(_WRAPPING.sub("", words).strip()),)
+
+
+def _message(words: str) -> str:
+    message = words.removesuffix(" (in container '')")
+    unknown = _UNKNOWN.fullmatch(message)
+    if unknown is None:
+        return message
+    return f'unknown fact or function "{unknown["name"]}"; {fact_hint(unknown["name"])}'
+
+
+def _index(source: str, line: int, column: int) -> int:
+    starts = [0, *(match.end() for match in re.finditer("\n", source))]
+    return min(starts[min(line, len(starts)) - 1] + column - 1, len(source))
 
 
 @cache

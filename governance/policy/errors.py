@@ -7,10 +7,26 @@ from modelnotary.errors import ModelNotaryError
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One fault in a policy document: where it is (`/rules/0/clause`) and what is wrong there."""
+    """One fault in a document.
+
+    Attributes:
+        pointer: Where it is, as a JSON pointer: `/rules/0/clause`; empty for the whole document.
+        message: What is wrong there.
+        line: The line in the document, from 1; 0 when nothing is there to point at.
+        column: The column in that line, from 1.
+        excerpt: The line with a caret below the column, or nothing.
+    """
 
     pointer: str
     message: str
+    line: int = 0
+    column: int = 0
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}" if self.line else ""
+        where = ", ".join(part for part in (self.pointer, place) if part)
+        return f"{where}: {self.message}" if where else self.message
 
 
 class PolicyError(ModelNotaryError):
@@ -20,7 +36,7 @@ class PolicyError(ModelNotaryError):
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         self.diagnostics = diagnostics
-        super().__init__("; ".join(f"{item.pointer}: {item.message}" for item in diagnostics))
+        super().__init__("; ".join(map(str, diagnostics)))
 
 
 class RecordedContextError(ModelNotaryError):

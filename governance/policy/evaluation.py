@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from governance.policy.document import PolicyDocument, Rule
-from governance.policy.engine import Truth
+from governance.policy.engine import Facts, Truth
 from governance.policy.errors import RecordedContextError
 from governance.policy.facts import EVIDENCE_FACTS, MEASURED, FactType, FactValue, fact_matches, fact_types
 from modelnotary.ledger.canonical import canonical_bytes, parse_canonical
@@ -134,7 +134,8 @@ def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]
 
     A rule about evidence must hold for each piece of that type, so none can be cherry-picked.
     """
-    return tuple(_rule_result(rule, context) for rule in policy.rules)
+    looked: dict[str, _Seen] = {}
+    return tuple(_rule_result(rule, context, looked) for rule in policy.rules)
 
 
 def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool) -> dict[str, Any]:
@@ -149,35 +150,61 @@ def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool) -> di
     return fields | {MEASURED: measured}
 
 
-def _rule_result(rule: Rule, context: Context) -> RuleResult:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What rules see of one piece of evidence and the model, checked once for all of them.
+
+    Attributes:
+        facts: By dotted name, as they were deposited.
+        unusable: Why a value is not of the declared type, or nothing; then no rule looks at any.
+        typed: The facts as the engine takes them.
+    """
+
+    facts: dict[str, Any]
+    unusable: str
+    typed: Facts | None
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "_Seen":
+        types = fact_types()
+        for name, value in facts.items():
+            if not fact_matches(value, types[name]):
+                return cls(facts, f"{name} is {value!r}, which is not a usable {types[name]}", None)
+        typed = {name: float(value) if types[name] is FactType.NUMBER else value for name, value in facts.items()}
+        return cls(facts, "", Facts.of(typed))
+
+
+def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> RuleResult:
     if rule.evidence is None:
-        return _judge(rule, context.model, ())
+        seen = looked.get("") or looked.setdefault("", _Seen.of(context.model))
+        return _judge(rule, seen, ())
     relevant = [item for item in context.evidence if item.type == rule.evidence]
     if not relevant:
         words = f"{rule.title}: no {rule.evidence} evidence has been deposited for this model version"
         return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_MISSING, None, words, ())
-    results = [
-        _judge(rule, context.model | {f"{item.type}.{name}": value for name, value in item.fields.items()}, (item.id,))
-        for item in relevant
-    ]
+    results = [_judge(rule, _piece(item, context, looked), (item.id,)) for item in relevant]
     worst = (Outcome.ERROR, Outcome.FAIL, Outcome.PASS)
     return min(results, key=lambda result: worst.index(result.outcome))
 
 
-def _judge(rule: Rule, facts: dict[str, Any], evidence: tuple[str, ...]) -> RuleResult:
-    types = fact_types()
-    unusable = [name for name, value in facts.items() if not fact_matches(value, types[name])]
-    if unusable:
-        words = f"{rule.title}: {unusable[0]} is {facts[unusable[0]]!r}, which is not a usable {types[unusable[0]]}"
+def _piece(item: EvidenceFacts, context: Context, looked: dict[str, _Seen]) -> _Seen:
+    if item.id not in looked:
+        own = {f"{item.type}.{name}": value for name, value in item.fields.items()}
+        looked[item.id] = _Seen.of(context.model | own)
+    return looked[item.id]
+
+
+def _judge(rule: Rule, seen: _Seen, evidence: tuple[str, ...]) -> RuleResult:
+    if seen.typed is None:
+        words = f"{rule.title}: {seen.unusable}"
         return _result(rule, Outcome.ERROR, ReasonCode.VALUE_UNUSABLE, None, words, evidence)
-    if rule.observed not in facts:
+    if rule.observed not in seen.facts:
         words = (
             f"{rule.title}: the evidence gives no value for {rule.observed}, for instance because groups are too small"
         )
         return _result(rule, Outcome.ERROR, ReasonCode.VALUE_MISSING, None, words, evidence)
-    typed = {name: float(value) if types[name] is FactType.NUMBER else value for name, value in facts.items()}
-    truth, words = rule.clause.evaluate(typed)
-    observed = facts.get(rule.observed)
+    truth, words = rule.clause.evaluate(seen.typed)
+    observed = seen.facts[rule.observed]
     if truth is Truth.ERROR:
         words = f"{rule.title}: could not be evaluated: {words}"
         return _result(rule, Outcome.ERROR, ReasonCode.EVALUATION_ERROR, observed, words, evidence)

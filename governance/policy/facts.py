@@ -21,6 +21,9 @@ class FactType(StrEnum):
     TRUTH = "truth"
 
 
+_WORD = 2**63
+"""Beyond this an integer is none for the engine, and another number for other engines."""
+
 type FactValue = float | int | str | bool
 
 MEASURED = "measured"
@@ -77,5 +80,5 @@ def fact_matches(value: object, expected: FactType) -> bool:
     if expected is FactType.TEXT:
         return isinstance(value, str)
     if expected is FactType.INTEGER:
-        return isinstance(value, int)
+        return isinstance(value, int) and -_WORD <= value < _WORD
     return isinstance(value, (int, float)) and value == value and abs(value) != float("inf")  # noqa: PLR0124 - NaN

@@ -180,11 +180,13 @@ def _require_independent(signer: User, request: ApprovalRequest) -> None:
     decision = request.decision
     version = decision.model_version
     producers = [item.producer for item in Evidence.objects.filter(model_version=version).select_related("producer")]
+    policy = decision.policy_version
     involved = {
         "wrote the model version": [version.author, version.registered_by],
         "requested the decision": [decision.requested_by],
         "produced evidence for it": producers,
-        "published the policy": [decision.policy_version.published_by] if decision.policy_version else [],
+        "published the policy": [policy.published_by] if policy else [],
+        "drafted the policy": [policy.draft.drafted_by] if policy and policy.draft else [],
     }
     for what, people in involved.items():
         if any(signer.pk in {person.pk, person.owner_id} for person in people):

@@ -1,4 +1,4 @@
-"""Publishing policies."""
+"""Policies: one person drafts, another one publishes."""
 
 from datetime import datetime
 
@@ -10,54 +10,163 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import Role
 from governance.errors import ConflictError
-from governance.models import Policy, PolicyVersion, User
+from governance.models import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal, User
 from governance.policy.document import PolicyDocument, parse_policy
 from governance.services.locks import name_lock
+from governance.services.officers import Officer, person_require
+from governance.services.steps import officer_step, other_person_require, step_hindrance, words_require
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
+PUBLISHERS = (Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+"""Who may publish: officers, who answer for the rules; never whoever wrote the text."""
+
 
 @transaction.atomic
-def policy_publish(*, actor: User, document: str, at: datetime) -> PolicyVersion:
-    """Compile a policy and publish it as the next version for its environment; the same text twice is one version.
+def policy_draft(*, actor: User, document: str, at: datetime) -> PolicyDraft:
+    """Compile a policy and keep it for somebody else to publish.
+
+    The text of an open draft, or of the newest version, gives that draft and not a second one.
 
     Raises:
         PolicyError: The document has faults; all of them are listed.
         ConflictError: The environment has another policy, or the policy another environment.
     """
     parsed = parse_policy(document, roles=frozenset(Role.values))
-    policy = _policy_for(parsed, at)
+    name_lock("governance.policies")
+    policy = _policy_named(parsed)
     digest = Digest.of(document.encode())
-    existing = policy.versions.filter(digest=digest.text).first()
-    if existing:
-        return existing
-    number = (policy.versions.aggregate(last=Max("number"))["last"] or 0) + 1
-    version = PolicyVersion.objects.create(
-        policy=policy, number=number, document=document, digest=digest.text, published_by=actor, published_at=at
+    if standing := _standing(parsed.policy, policy, digest):
+        return standing
+    draft = PolicyDraft.objects.create(
+        slug=parsed.policy, document=document, digest=digest.text, drafted_by=actor, drafted_at=at
     )
     event_record(
-        event=LineageEvent.POLICY_PUBLISHED,
+        event=LineageEvent.POLICY_DRAFTED,
         actor=actor_of(actor),
-        subject=Subject("policy_version", version.id, digest),
-        data={"policy": policy.id, "slug": policy.slug, "number": number, "environment": policy.environment},
+        subject=Subject("policy_draft", draft.id, digest),
+        data={"slug": draft.slug, "environment": parsed.environment},
         at=at,
     )
-    return version
+    return draft
 
 
-def _policy_for(parsed: PolicyDocument, at: datetime) -> Policy:
+def policy_publish(*, officer: Officer, draft: PolicyDraft, at: datetime) -> PolicyVersion:
+    """Publish a draft as the next version of its policy, for good; again by the same officer it is the same version.
+
+    Raises:
+        HumanRequiredError: A service account tries.
+        SeparationOfDutiesError: Whoever wrote it, a superuser, or somebody who is no officer tries.
+        ReauthenticationError: The password is wrong.
+        ConflictError: The draft was withdrawn or is published already, or the environment has another policy.
+    """
+    subject = Subject("policy_draft", draft.id)
+    with officer_step(officer=officer, roles=PUBLISHERS, step="policy.publish", subject=subject, at=at):
+        other_person_require(officer.user, draft.drafted_by)
+        name_lock("governance.policies")
+        _require_not_withdrawn(draft)
+        published = PolicyVersion.objects.filter(draft=draft).first()
+        if published and published.published_by == officer.user:
+            return published
+        _require_unpublished(draft)
+        return _published(officer.user, draft, at)
+
+
+@transaction.atomic
+def policy_withdraw(*, actor: User, draft: PolicyDraft, reason: str, at: datetime) -> PolicyWithdrawal:
+    """Take a draft back: its author does, or an officer who could publish it.
+
+    Raises:
+        HumanRequiredError, SeparationOfDutiesError: Neither the author nor an officer tries.
+        ConflictError: The draft is published or withdrawn already.
+        RejectedInputError: The reason is too short.
+    """
+    if actor.pk != draft.drafted_by_id:
+        person_require(actor, *PUBLISHERS)
     name_lock("governance.policies")
-    named = Q(slug=parsed.policy) | Q(environment=parsed.environment)
-    for policy in Policy.objects.filter(named):
+    _require_not_withdrawn(draft)
+    _require_unpublished(draft)
+    withdrawal = PolicyWithdrawal.objects.create(
+        draft=draft, reason=words_require(reason, "/reason"), withdrawn_by=actor, withdrawn_at=at
+    )
+    event_record(
+        event=LineageEvent.POLICY_WITHDRAWN,
+        actor=actor_of(actor),
+        subject=Subject("policy_draft", draft.id, Digest.from_text(draft.digest)),
+        data={"withdrawal": withdrawal.id, "slug": draft.slug, "reason": withdrawal.reason},
+        at=at,
+    )
+    return withdrawal
+
+
+def publishing_hindrance(*, user: User, draft: PolicyDraft) -> str | None:
+    """Say in words why a person cannot publish a draft, so that nobody is offered what would be refused."""
+    if hindrance := step_hindrance(user=user, roles=PUBLISHERS, others=(draft.drafted_by,)):
+        return hindrance
+    return None if draft.state == "open" else f"draft {draft.id} is {draft.state}"
+
+
+def policy_document(version: PolicyVersion) -> PolicyDocument:
+    """Give a published version in the form that can be evaluated."""
+    return parse_policy(version.document, roles=frozenset(Role.values))
+
+
+def _policy_named(parsed: PolicyDocument) -> Policy | None:
+    """Give the policy that a document is a version of, or None when it would be the first."""
+    for policy in Policy.objects.filter(Q(slug=parsed.policy) | Q(environment=parsed.environment)):
         if (policy.slug, policy.environment) != (parsed.policy, parsed.environment):
             raise ConflictError(
                 f'policy "{policy.slug}" governs environment "{policy.environment}"; '
                 "one policy governs one environment, so give the other one a policy of its own"
             )
         return policy
-    return Policy.objects.create(slug=parsed.policy, environment=parsed.environment, created_at=at)
+    return None
 
 
-def policy_document(version: PolicyVersion) -> PolicyDocument:
-    """Give a published version in the form that can be evaluated."""
-    return parse_policy(version.document, roles=frozenset(Role.values))
+def _standing(slug: str, policy: Policy | None, digest: Digest) -> PolicyDraft | None:
+    newest = policy.versions.select_related("draft").order_by("-number").first() if policy else None
+    if newest and newest.draft and newest.digest == digest.text:
+        return newest.draft
+    waiting = PolicyDraft.objects.filter(slug=slug, digest=digest.text, version=None, withdrawal=None)
+    return waiting.first()
+
+
+def _published(publisher: User, draft: PolicyDraft, at: datetime) -> PolicyVersion:
+    parsed = parse_policy(draft.document, roles=frozenset(Role.values))
+    policy = _policy_named(parsed) or Policy.objects.create(
+        slug=parsed.policy, environment=parsed.environment, created_at=at
+    )
+    version = PolicyVersion.objects.create(
+        policy=policy,
+        number=(policy.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
+        draft=draft,
+        document=draft.document,
+        digest=draft.digest,
+        published_by=publisher,
+        published_at=at,
+    )
+    event_record(
+        event=LineageEvent.POLICY_PUBLISHED,
+        actor=actor_of(publisher),
+        subject=Subject("policy_version", version.id, Digest.from_text(version.digest)),
+        data={
+            "policy": policy.id,
+            "slug": policy.slug,
+            "number": version.number,
+            "environment": policy.environment,
+            "draft": draft.id,
+            "drafted_by": draft.drafted_by_id,
+        },
+        at=at,
+    )
+    return version
+
+
+def _require_not_withdrawn(draft: PolicyDraft) -> None:
+    if PolicyWithdrawal.objects.filter(draft=draft).exists():
+        raise ConflictError(f"draft {draft.id} was withdrawn; draft the text anew")
+
+
+def _require_unpublished(draft: PolicyDraft) -> None:
+    if version := PolicyVersion.objects.filter(draft=draft).first():
+        raise ConflictError(f"draft {draft.id} is published already, as {version}")

@@ -36,7 +36,7 @@ def test_the_refused_policy_is_refused_in_the_documented_words() -> None:
     (refused,) = (fence for fence in POLICIES if fence.mark == "refused")
     with pytest.raises(PolicyError) as caught:
         parse_policy(refused.body, roles=ROLES)
-    said = "\n".join(f"{fault.pointer}: {fault.message}" for fault in caught.value.diagnostics)
+    said = "\n".join(f"{fault}\n{fault.excerpt}" for fault in caught.value.diagnostics)
     assert said + "\n" in [fence.body for fence in fences(DOCS / "policies.md") if fence.language == "text"]
 
 

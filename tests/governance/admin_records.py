@@ -143,7 +143,14 @@ def records_make(database: Database, memory: Path) -> Records:
     version = case.version
     records: tuple[Any, ...] = (
         *(version, version.model, version.model.system, dataset, table, run, edge, case.evidence, deployment, job),
-        *(case.policy, case.policy.policy, Decision.objects.get(pk=case.decision.pk), case.request, signatures[0]),
+        *(
+            case.policy,
+            case.policy.policy,
+            case.policy.draft,
+            Decision.objects.get(pk=case.decision.pk),
+            case.request,
+            signatures[0],
+        ),
         *(author, ApiToken.objects.filter(user=pipeline).latest("created_at"), document),
         Entry.objects.get(subject_id=version.id, event_type="model_version.registered"),
         Checkpoint.objects.get(log=Log.LINEAGE),

@@ -335,10 +335,16 @@ def officer(case: factories.Case) -> User:
     return case.officers[0]
 
 
+def drafter(case: factories.Case) -> User:
+    assert case.policy.draft is not None
+    return case.policy.draft.drafted_by
+
+
 REFUSALS: dict[str, Refusal] = {
     "the author": Refusal(lambda case: case.author, 403, "separation-of-duties"),
     "who deposited the evidence": Refusal(lambda case: case.producer, 403, "separation-of-duties"),
     "who published the policy": Refusal(lambda case: case.publisher, 403, "separation-of-duties"),
+    "who drafted the policy": Refusal(drafter, 403, "separation-of-duties"),
     "who asked for the decision": Refusal(lambda case: case.requester, 403, "separation-of-duties"),
     "a superuser": Refusal(lambda _: factories.administrator(), 403, "separation-of-duties"),
     "somebody without a role": Refusal(lambda _: factories.person(), 403, "separation-of-duties"),

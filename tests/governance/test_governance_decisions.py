@@ -127,7 +127,7 @@ MISSING: dict[str, tuple[dict[str, Any], str, str, str]] = {
 @pytest.mark.parametrize("what", MISSING)
 def test_what_is_missing_or_wrong_is_never_a_pass(what: str) -> None:
     broken, state, outcome, reason = MISSING[what]
-    publisher, producer, environment = factories.person(), factories.person(), factories.unique("strict")
+    publisher, producer, environment = factories.person(Role.COMPLIANCE), factories.person(), factories.unique("strict")
     factories.policy(publisher, environment, rules=[rule(id="GOOD-1"), broken | {"id": "BROKEN-1"}])
     version = factories.model_version(factories.person())
     factories.evidence(producer, version, rows=None)
@@ -165,7 +165,7 @@ def test_only_a_number_meets_a_limit(what: str) -> None:
 
 def test_of_many_pieces_of_evidence_the_worst_one_decides() -> None:
     environment, version = factories.unique("worst"), factories.model_version(factories.person())
-    factories.policy(factories.person(), environment)
+    factories.policy(factories.person(Role.COMPLIANCE), environment)
     producer = factories.person()
     pieces = [factories.evidence(producer, version, auc=auc) for auc in (0.9, 0.2, 0.8)]
     decision = decide(version, environment)
@@ -210,9 +210,9 @@ def test_things_registered_at_once_are_registered_once() -> None:
             at=timezone.now(),
         ).id
 
-    environment = factories.unique("published")
+    environment, publisher = factories.unique("published"), factories.person(Role.COMPLIANCE)
     assert len(set(at_once(*[register] * 6))) == 1
-    assert len(set(at_once(*[lambda: factories.policy(author, environment).id] * 6))) == 1
+    assert len(set(at_once(*[lambda: factories.policy(publisher, environment).id] * 6))) == 1
     assert sorted(version.model.versions.values_list("number", flat=True)) == [1, 2]
 
 
@@ -265,7 +265,8 @@ def test_a_verdict_holds_for_its_own_environment_and_bytes_only(passed: factorie
 
 # --- Replay and attestation -----------------------------------------------------------------------------------------
 def test_every_decision_can_be_evaluated_again_from_what_is_stored_with_it() -> None:
-    environment, publisher, producer = factories.unique("replayed"), factories.person(), factories.person()
+    environment = factories.unique("replayed")
+    publisher, producer = factories.person(Role.COMPLIANCE), factories.person()
     rules = [
         rule(id="A", clause="performance.auc >= 0.75 && performance.rows > 100"),
         rule(id="B", evidence=None, clause="model.format == 'xgboost-json' && !system.contains_phi",
@@ -356,7 +357,7 @@ def test_facts_of_the_model_come_from_the_inventory_and_its_lineage() -> None:
     author, environment = factories.person(), factories.unique("lineage")
     version, now = factories.model_version(author), timezone.now()
     needs_data = rule(evidence=None, clause="model.has_training_data", observed="model.has_training_data")
-    factories.policy(factories.person(), environment, rules=[needs_data])
+    factories.policy(factories.person(Role.COMPLIANCE), environment, rules=[needs_data])
     assert decide(version, environment).rules[0]["observed"] is False
     run = inventory.run_record(
         actor=author, at=now, name="r", code_commit="", parameters={}, started_at=now, finished_at=now

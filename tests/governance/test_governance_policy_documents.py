@@ -6,13 +6,10 @@ from typing import Any
 import factories
 import pytest
 import yaml
-from api_driver import Api, changes, require, require_problem, snapshot
-from conftest import Database
 
 from governance.enums import Role
-from governance.models import PolicyVersion
 from governance.policy.document import DOCUMENT_LIMIT, parse_policy
-from governance.policy.engine import SOURCE_LIMIT
+from governance.policy.engine import SOURCE_LIMIT, Clause, Facts, Truth, _environment
 from governance.policy.errors import PolicyError
 
 ROLES = frozenset(Role.values)
@@ -144,34 +141,96 @@ def test_a_document_made_to_be_slow_is_read_quickly() -> None:
     assert time.process_time() - started < 10
 
 
-# --- Publishing -----------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def api(database: Database) -> Api:
-    return Api(factories.token(factories.person()))
+# --- Where a fault is -------------------------------------------------------------------------------------------------
+HEAD = "policy: p\ntitle: t\nenvironment: e\nvalid_days: 3\nrules:\n  - id: A-1\n    title: t\n    evidence: bias\n"
+TAIL = "    observed: bias.auc\n    expected: x\n    remediation: x\n"
+APPROVALS = "approvals: {quorum: 1, roles: [compliance], meaning: m}\n"
+# What is written for the clause, with § before the character that the caret must be under.
+POINTED = {
+    "plain": "    clause: bias.auc >= 0.7 && bias§.auk > 0.1\n",
+    "in double quotes, with escapes": '    clause: "model.format == \\"a\\u00e9\\" && mode§.format"\n',
+    "in single quotes, doubled": "    clause: '  ''a'' == model.format && ''b'' == §x'\n",
+    "in several lines kept": "    clause: |\n      bias.measured &&\n        bias§.auk > 0.1\n",
+    "in several lines folded": "    clause: >\n      bias.measured &&\n      bias.rows §> 1.5\n",
+    "in several lines folded, after a gap": "    clause: >-\n      bias.measured\n\n      && bias§.auk > 0.1\n",
+    "plain in several lines": "    clause: bias.measured\n      && bias§.auk > 0.1\n",
+    "a negated comparison": "    clause: bias.measured && §!(bias.auc < 0.7)\n",
+    "a negation of what would be too low": "    clause: bias.auc < 0.7 §== false\n",
+    "a negation by a conditional": "    clause: 'bias.auc < 0.7 §? false : true'\n",
+    "a comprehension bomb": "    clause: '[1, 2].all(x, [1, 2].§all(y, x < y))'\n",
+    "an unfinished clause": "    clause: '(bias.auc >= 0.7§'\n",
+    "a character that CEL does not know": "    clause: bias.auc >= 0.7 § @ 3\n".replace("§ @", "§@"),
+}
 
 
-def test_publishing_lists_every_fault_in_one_answer_and_publishes_nothing(database: Database, api: Api) -> None:
-    before = snapshot(database)
-    document = yaml.safe_dump(FAULTY["several faults, each in its place"][0])
-    problem = require_problem(api.post("policies", {"document": document}), 422, "policy-invalid")
-    assert {fault["pointer"] for fault in problem["errors"]} == {"/valid_days", "/rules/0/clause", "/rules/1/title"}
-    assert not changes(before, snapshot(database))
+@pytest.mark.parametrize("what", POINTED)
+def test_a_fault_of_a_clause_is_pointed_at_in_the_document(what: str) -> None:
+    written = HEAD + POINTED[what] + TAIL + APPROVALS
+    before, _, after = written.partition("§")
+    with pytest.raises(PolicyError) as refusal:
+        parse_policy(before + after, roles=ROLES)
+    first = refusal.value.diagnostics[0]
+    line = before.count("\n") + 1
+    column = len(before) - before.rfind("\n")
+    assert (first.pointer, first.line, first.column) == ("/rules/0/clause", line, column), str(first)
+    shown, caret = first.excerpt.splitlines()
+    assert shown == f" | {(before + after).splitlines()[line - 1]}"
+    assert caret.index("^") == column + 2
 
 
-def test_the_same_text_is_one_version_and_another_text_the_next(api: Api) -> None:
-    environment = factories.unique("published")
-    texts = [factories.policy_text(environment), factories.policy_text(environment, valid_days=31)]
-    numbers = [require(api.post("policies", {"document": text}), 201)["number"] for text in (*texts, texts[1])]
-    assert numbers == [1, 2, 2]
-    assert PolicyVersion.objects.get(policy__environment=environment, number=1).document == texts[0]
+def test_every_fault_of_a_document_is_named_at_once_in_the_order_of_its_lines() -> None:
+    clause = "    clause: bias.auk >= 1 && foo && !(bias.auc < 0.7)\n"
+    text = HEAD.replace("valid_days: 3", "valid_days: 0") + clause + TAIL + APPROVALS.replace("compliance", "boss")
+    with pytest.raises(PolicyError) as refusal:
+        parse_policy(text, roles=ROLES)
+    found = refusal.value.diagnostics
+    assert [item.pointer for item in found] == ["/valid_days", *["/rules/0/clause"] * 3, "/approvals/roles"]
+    assert [item.line for item in found] == sorted(item.line for item in found)
+    assert 'did you mean "bias.auc"?' in found[1].message
+    assert "none of the declared facts" in found[2].message
 
 
-def test_a_policy_governs_one_environment_and_an_environment_has_one_policy(database: Database, api: Api) -> None:
-    environment, other = factories.unique("first"), factories.unique("second")
-    require(api.post("policies", {"document": factories.policy_text(environment)}), 201)
-    before = snapshot(database)
-    for changed in ({"environment": other}, {"policy": other}):
-        document = yaml.safe_dump(factories.policy_document(environment) | changed)
-        require_problem(api.post("policies", {"document": document}), 409, "state-conflict")
-    assert not changes(before, snapshot(database))
-    require(api.post("policies", {"document": factories.policy_text(other)}), 201)
+HARMLESS = (
+    "!system.contains_phi && bias.measured",
+    "!(system.contains_phi || !bias.measured)",
+    "bias.verdict != 'fail' && bias.verdict == '!(a < b)'",
+    "['pass', 'fail'].exists(v, v == bias.verdict) && [0.5, 0.6].all(limit, bias.auc > limit)",
+    "bias.auc > 0.7 ? bias.rows > 10 : bias.rows > 1000",
+    "bias.auc >= 0.7 // !(bias.auc < 0.7)",
+)
+
+
+@pytest.mark.parametrize("clause", HARMLESS)
+def test_what_only_looks_like_a_misleading_clause_is_taken(clause: str) -> None:
+    document = with_rule(evidence="bias", clause=clause, observed="bias.auc")
+    assert parse_policy(yaml.safe_dump(document), roles=ROLES).rules[0].clause.source == clause
+
+
+HOSTILE = {
+    "1 MB of text": (TEXT + "#" * 1_000_000, f"at most {DOCUMENT_LIMIT} characters"),
+    "an alias bomb": ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n" + TEXT, "aliases (*name) are not allowed"),
+    "lists in lists": ("[" * 60_000, "nests deeper than 12 levels"),
+    "brackets in brackets": (TEXT.replace("performance.auc >= 0.75", "(" * 40 + "true" + ")" * 40), "limit: 32"),
+    "a comprehension in a comprehension": (
+        yaml.safe_dump(with_rule(clause="[1, 2].all(x, [3].exists(y, x < y))")),
+        "exists inside another comprehension",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_document_made_to_exhaust_the_reader_is_refused_with_the_reason(what: str) -> None:
+    text, reason = HOSTILE[what]
+    with pytest.raises(PolicyError) as refusal:
+        parse_policy(text, roles=ROLES)
+    assert reason in str(refusal.value)
+
+
+def test_the_engine_ends_an_evaluation_that_iterates_too_long_as_an_error() -> None:
+    budget, grown = 10_000, "true"
+    numbers = ", ".join(map(str, range(10)))
+    for depth in range(5):
+        grown = f"[{numbers}].all(v{depth}, {grown})"
+    assert budget < 10**5
+    truth, words = Clause(grown, _environment().compile(grown)).evaluate(Facts.of({}))
+    assert (truth, "Iteration budget exceeded" in words) == (Truth.ERROR, True)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from psycopg.errors import CheckViolation
 from psycopg.types.json import Jsonb
 
+from governance.enums import Role
 from governance.models import Decision
 from governance.policy.engine import ENGINE
 from governance.policy.evaluation import Context, EvidenceFacts
@@ -29,7 +30,7 @@ def decided() -> Decision:
     rule = factories.policy_document(environment)["rules"][0]
     missing = rule | {"id": "BIAS-1", "evidence": "bias", "clause": "bias.auc > 0.5", "observed": "bias.auc"}
     broken = rule | {"id": "BROKEN-1", "clause": "1 / 0 == 1"}
-    factories.policy(factories.person(), environment, rules=[rule, missing, broken])
+    factories.policy(factories.person(Role.COMPLIANCE), environment, rules=[rule, missing, broken])
     for auc in (100000.0, 1e22, 0.1 + 0.2):
         factories.evidence(factories.person(), version, auc=auc)
     decision = decision_evaluate(

@@ -1,0 +1,88 @@
+"""Policies: drafted by one caller, published by another."""
+
+from typing import ClassVar
+
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.api import policy_serializers as s
+from governance.api.base import GovernedView, found, operation, parsed
+from governance.enums import Scope
+from governance.models import PolicyDraft
+from governance.services.officers import Officer
+from governance.services.policies import policy_draft, policy_publish, policy_withdraw
+
+
+def _draft(draft_id: str) -> PolicyDraft:
+    return found(PolicyDraft.objects.select_related("drafted_by"), "policy draft", pk=draft_id)
+
+
+class PoliciesView(GovernedView):
+    """Drafting policies."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_DRAFT}
+
+    @operation(
+        "policy_draft",
+        "Draft a policy, for somebody else to publish",
+        takes=s.PolicyInput,
+        gives={201: s.PolicyDraftOutput},
+        problems=(400, 409, 422),
+    )
+    def post(self, request: Request) -> Response:
+        """Compile and keep it; a text that is open or in force already is not drafted twice."""
+        draft = policy_draft(actor=self.caller(), at=timezone.now(), **parsed(s.PolicyInput, request))
+        return Response(s.PolicyDraftOutput(draft).data, status=status.HTTP_201_CREATED)
+
+
+class PolicyDraftView(GovernedView):
+    """One draft."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
+
+    @operation("policy_draft_get", "Read a draft of a policy", gives={200: s.PolicyDraftOutput}, problems=(404,))
+    def get(self, request: Request, draft_id: str) -> Response:  # noqa: ARG002
+        """Give the draft; the reading is logged."""
+        draft = _draft(draft_id)
+        self.viewed("policy_draft", draft.id, draft.digest)
+        return Response(s.PolicyDraftOutput(draft).data)
+
+
+class PublicationView(GovernedView):
+    """Publishing a draft."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_PUBLISH}
+
+    @operation(
+        "policy_publish",
+        "Publish a policy that somebody else drafted",
+        takes=s.PublicationInput,
+        gives={201: s.PolicyVersionOutput},
+        problems=(400, 404, 409, 422),
+    )
+    def post(self, request: Request, draft_id: str) -> Response:
+        """Publish with the password given afresh."""
+        officer = Officer(self.caller(), parsed(s.PublicationInput, request)["password"])
+        version = policy_publish(officer=officer, draft=_draft(draft_id), at=timezone.now())
+        return Response(s.PolicyVersionOutput(version).data, status=status.HTTP_201_CREATED)
+
+
+class WithdrawalView(GovernedView):
+    """Withdrawing a draft."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_DRAFT}
+
+    @operation(
+        "policy_withdraw",
+        "Withdraw a draft of a policy",
+        takes=s.WithdrawalInput,
+        gives={201: s.PolicyDraftOutput},
+        problems=(400, 404, 409, 422),
+    )
+    def post(self, request: Request, draft_id: str) -> Response:
+        """Withdraw one's own draft, or as an officer anybody's."""
+        draft = _draft(draft_id)
+        policy_withdraw(actor=self.caller(), draft=draft, at=timezone.now(), **parsed(s.WithdrawalInput, request))
+        return Response(s.PolicyDraftOutput(draft).data, status=status.HTTP_201_CREATED)
