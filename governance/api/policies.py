@@ -12,7 +12,7 @@ from governance.api.base import GovernedView, found, operation, parsed
 from governance.enums import Scope
 from governance.models import PolicyDraft
 from governance.services.officers import Officer
-from governance.services.policies import policy_draft, policy_publish, policy_withdraw
+from governance.services.policies import policy_check, policy_draft, policy_publish, policy_withdraw
 
 
 def _draft(draft_id: str) -> PolicyDraft:
@@ -86,3 +86,21 @@ class WithdrawalView(GovernedView):
         draft = _draft(draft_id)
         policy_withdraw(actor=self.caller(), draft=draft, at=timezone.now(), **parsed(s.WithdrawalInput, request))
         return Response(s.PolicyDraftOutput(draft).data, status=status.HTTP_201_CREATED)
+
+
+class PolicyCheckView(GovernedView):
+    """Compiling without keeping."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_DRAFT}
+
+    @operation(
+        "policy_check",
+        "Compile a policy without drafting it",
+        takes=s.PolicyInput,
+        gives={200: s.PolicyCheckOutput},
+        problems=(400,),
+    )
+    def post(self, request: Request) -> Response:
+        """Give every fault with its line, column and a caret; nothing is kept."""
+        faults = policy_check(document=parsed(s.PolicyInput, request)["document"])
+        return Response(s.PolicyCheckOutput({"valid": not faults, "diagnostics": faults}).data)

@@ -1,5 +1,7 @@
 """What the API takes and gives about policies."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from governance.api.serializers import StrictSerializer
@@ -41,3 +43,16 @@ class PolicyVersionOutput(serializers.ModelSerializer[PolicyVersion]):
     class Meta:
         model = PolicyVersion
         fields = ("id", "policy", "environment", "number", "digest", "draft", "published_by", "published_at")
+
+
+class DiagnosticOutput(serializers.Serializer[Any]):
+    pointer = serializers.CharField(help_text="JSON pointer; empty for the whole document.")
+    message = serializers.CharField()
+    line = serializers.IntegerField(help_text="From 1; 0 when nothing is there to point at.")
+    column = serializers.IntegerField()
+    excerpt = serializers.CharField(help_text="The line with a caret below the column.")
+
+
+class PolicyCheckOutput(serializers.Serializer[Any]):
+    valid = serializers.BooleanField()
+    diagnostics = DiagnosticOutput(many=True)

@@ -26,6 +26,7 @@ urlpatterns = [
     path("evidence", evidence.EvidencesView.as_view()),
     path("evidence/<name:evidence_id>", evidence.EvidenceView.as_view()),
     path("policies", policies.PoliciesView.as_view()),
+    path("policies:check", policies.PolicyCheckView.as_view()),
     path("policy-drafts/<name:draft_id>", policies.PolicyDraftView.as_view()),
     path("policy-drafts/<name:draft_id>/publication", policies.PublicationView.as_view()),
     path("policy-drafts/<name:draft_id>/withdrawal", policies.WithdrawalView.as_view()),

@@ -12,6 +12,7 @@ from governance.enums import Role
 from governance.errors import ConflictError
 from governance.models import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal, User
 from governance.policy.document import PolicyDocument, parse_policy
+from governance.policy.errors import Diagnostic, PolicyError
 from governance.services.locks import name_lock
 from governance.services.officers import Officer, person_require
 from governance.services.steps import officer_step, other_person_require, step_hindrance, words_require
@@ -104,6 +105,15 @@ def publishing_hindrance(*, user: User, draft: PolicyDraft) -> str | None:
     if hindrance := step_hindrance(user=user, roles=PUBLISHERS, others=(draft.drafted_by,)):
         return hindrance
     return None if draft.state == "open" else f"draft {draft.id} is {draft.state}"
+
+
+def policy_check(*, document: str) -> list[Diagnostic]:
+    """Give every fault of a document, and keep nothing."""
+    try:
+        parse_policy(document, roles=frozenset(Role.values))
+    except PolicyError as error:
+        return error.diagnostics
+    return []
 
 
 def policy_document(version: PolicyVersion) -> PolicyDocument:

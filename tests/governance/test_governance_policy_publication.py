@@ -59,6 +59,18 @@ def test_drafting_lists_every_fault_in_one_answer_and_keeps_nothing(database: Da
     assert not changes(before, snapshot(database))
 
 
+def test_checking_a_policy_gives_its_faults_and_keeps_nothing(database: Database, people: People) -> None:
+    before = snapshot(database)
+    text = factories.policy_text("production")
+    assert require(people.drafts.post("policies:check", {"document": text}), 200) == {"valid": True, "diagnostics": []}
+    misspelt = {"document": text.replace("performance.auc >=", "performance.auk >=")}
+    checked = require(people.drafts.post("policies:check", misspelt), 200)
+    (fault,) = checked["diagnostics"]
+    assert (checked["valid"], fault["pointer"], fault["line"]) == (False, "/rules/0/clause", 9)
+    assert fault["excerpt"].splitlines()[1].endswith(".^")
+    assert not changes(before, snapshot(database))
+
+
 def test_another_person_publishes_what_one_drafted_and_the_ledger_names_both(people: People) -> None:
     environment = factories.unique("published")
     identity = people.draft(environment)
