@@ -180,6 +180,10 @@ def _rules(policy: PolicyDocument) -> Section:
     )
 
 
+def _wanted(role: str, at_least: int) -> str:
+    return f"{Role(role).label}, at least {at_least}" if at_least else Role(role).label
+
+
 def _rows(version: PolicyVersion, policy: PolicyDocument) -> tuple[tuple[str, Cell], ...]:
     approvals = policy.approvals
     return (
@@ -189,7 +193,7 @@ def _rows(version: PolicyVersion, policy: PolicyDocument) -> tuple[tuple[str, Ce
         ("Digest", whole(version.digest)),
         ("A passed decision holds for", f"{policy.valid_days} days"),
         ("Signatures needed", approvals.quorum),
-        ("By", ", ".join(Role(role).label for role in approvals.roles)),
+        ("By", ", ".join(_wanted(role, approvals.at_least.get(role, 0)) for role in approvals.roles)),
         ("A signature means", approvals.meaning),
         ("Drafted by", link(version.draft, version.draft.drafted_by.printed_name) if version.draft else NOTHING),
         ("Published by", link(version.published_by, version.published_by.printed_name)),

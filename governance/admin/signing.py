@@ -25,6 +25,7 @@ from governance.services.approvals import (
     roles_accepted,
     signature_meaning,
 )
+from governance.services.decisions import roles_missing
 from governance.services.proofs import PasswordAndCode
 
 
@@ -87,7 +88,10 @@ def signing_notices(request: HttpRequest, approval: ApprovalRequest | None) -> t
         return ()
     given = approval.signatures.count()
     roles = " or ".join(Role(role).label.lower() for role in approval.roles)
-    waits = Notice(words=f"Waits for signatures: {given} of {approval.quorum} given, each by a {roles}.")
+    missing = roles_missing(approval, list(approval.signatures.all()))
+    wanted = ", ".join(f"{number} {Role(role).label.lower()}" for role, number in missing.items())
+    still = f" Still wanted: {wanted}." if missing else ""
+    waits = Notice(words=f"Waits for signatures: {given} of {approval.quorum} given, each by a {roles}.{still}")
     hindrance = signing_hindrance(request, approval)
     return (waits, Notice(words=f"You cannot sign it: {hindrance}.")) if hindrance else (waits,)
 

@@ -179,10 +179,11 @@ class ApprovalRequestOutput(serializers.ModelSerializer[models.ApprovalRequest])
     decision = DecisionOutput()
     signatures = SignatureOutput(many=True)
     roles = serializers.ListField(child=serializers.CharField())
+    at_least = serializers.DictField(child=serializers.IntegerField())
 
     class Meta:
         model = models.ApprovalRequest
-        fields = ("id", "state", "quorum", "roles", "decision", "signatures", "opened_at", "closed_at")
+        fields = ("id", "state", "quorum", "roles", "at_least", "decision", "signatures", "opened_at", "closed_at")
 
 
 class DeploymentOutput(serializers.ModelSerializer[models.Deployment]):

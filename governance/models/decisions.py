@@ -60,6 +60,7 @@ class ApprovalRequest(models.Model):
     decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="approval_request")
     quorum = models.PositiveSmallIntegerField()
     roles = models.JSONField(help_text="The roles that may sign.")
+    at_least = models.JSONField(default=dict, help_text="Role to the number of signatures wanted in it, at least.")
     state = models.CharField(max_length=10, choices=ApprovalState.choices, default=ApprovalState.OPEN)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)

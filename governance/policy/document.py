@@ -1,7 +1,8 @@
 """The policy document: YAML text -> checked, compiled policy."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from governance.evidence.schemas import name_hint
@@ -46,11 +47,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """How many distinct people, of which roles, must sign, and what their signature means."""
+    """How many distinct people, of which roles, must sign, and what their signature means.
+
+    Attributes:
+        quorum: How many people, at least.
+        roles: In which roles they may sign.
+        meaning: What an approval says.
+        at_least: How many of them in a role, where that matters.
+    """
 
     quorum: int
     roles: tuple[str, ...]
     meaning: str
+    at_least: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +148,23 @@ class _Reader:
             self._fault("/approvals", "a mapping with the keys quorum, roles and meaning is needed")
             return Approvals(0, (), "")
         self._keys(item, _APPROVAL_KEYS, "/approvals")
-        named = [str(role) for role in self._list(item, "roles", "/approvals")]
+        at_least = self._at_least(item["roles"]) if isinstance(item.get("roles"), dict) else {}
+        named = list(at_least) or [str(role) for role in self._list(item, "roles", "/approvals")]
         for role in named:
             if role not in self._roles:
                 self._fault("/approvals/roles", f'unknown role "{role}"; known: {", ".join(sorted(self._roles))}')
+        quorum = self._count(item, "quorum", "/approvals", _QUORUM_LIMIT)
+        if 0 < quorum < sum(at_least.values()):
+            self._fault("/approvals/quorum", f"the roles alone want {sum(at_least.values())} people, more than these")
         return Approvals(
-            quorum=self._count(item, "quorum", "/approvals", _QUORUM_LIMIT),
+            quorum=quorum,
             roles=tuple(named),
             meaning=self._text(item, "meaning", "/approvals"),
+            at_least=at_least,
         )
+
+    def _at_least(self, wanted: dict[Any, Any]) -> dict[str, int]:
+        return {str(role): self._count(wanted, role, "/approvals/roles", _QUORUM_LIMIT) for role in wanted}
 
     def _keys(self, item: dict[str, Any], known: set[str], pointer: str) -> None:
         for key in item:

@@ -1,5 +1,7 @@
 """The gate's decisions: snapshot the evidence, evaluate the policy, sign the verdict."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,8 +11,8 @@ from django.db import transaction
 from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of, system_actor
-from governance.enums import DecisionState, Vote
-from governance.models import ApprovalRequest, Decision, ModelVersion, PolicyVersion, User
+from governance.enums import DecisionState, Role, Vote
+from governance.models import ApprovalRequest, Decision, ModelVersion, PolicyVersion, Signature, User
 from governance.policy.document import Approvals
 from governance.policy.engine import ENGINE
 from governance.policy.evaluation import (
@@ -137,7 +139,7 @@ def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> No
         outcome=Outcome.PENDING,
         reason_code=ReasonCode.APPROVALS_MISSING,
         observed=0,
-        expected=f">= {approvals.quorum} distinct people",
+        expected=f">= {approvals.quorum} distinct people{_of_roles(approvals.at_least)}",
         message=f"0 of {approvals.quorum} signatures",
         evidence=(),
         remediation="Ask the officers to sign.",
@@ -145,7 +147,11 @@ def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> No
     decision.rules = [*decision.rules, asdict(waiting)]
     decision.save()
     request = ApprovalRequest.objects.create(
-        decision=decision, quorum=approvals.quorum, roles=list(approvals.roles), opened_at=at
+        decision=decision,
+        quorum=approvals.quorum,
+        roles=list(approvals.roles),
+        at_least=dict(approvals.at_least),
+        opened_at=at,
     )
     event_record(
         event=LineageEvent.DECISION_REQUESTED,
@@ -155,6 +161,7 @@ def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> No
             "environment": decision.environment,
             "approval_request": request.id,
             "quorum": approvals.quorum,
+            "at_least": dict(approvals.at_least),
             "evidence_set_digest": decision.evidence_set_digest,
             "policy_version": decision.policy_version_id,
         },
@@ -162,17 +169,29 @@ def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> No
     )
 
 
+def roles_missing(request: ApprovalRequest, signatures: list[Signature]) -> dict[str, int]:
+    """Give the roles in which a request still wants signatures, and how many."""
+    given = Counter(signature.role for signature in signatures)
+    return {role: number - given[role] for role, number in request.at_least.items() if number > given[role]}
+
+
+def _of_roles(wanted: Mapping[str, int], word: str = "") -> str:
+    return ", ".join(["", *(f"{word}{number} {Role(role).label.lower()}" for role, number in wanted.items())])
+
+
 def decision_settle(*, request: ApprovalRequest, at: datetime) -> None:
     """Count the signatures of a locked request and end its decision when they suffice, or when one refuses."""
-    votes = [signature.vote for signature in request.signatures.all()]
-    refused = Vote.REJECT in votes
-    enough = len(votes) >= request.quorum
+    signatures = list(request.signatures.all())
+    refused = any(signature.vote == Vote.REJECT for signature in signatures)
+    missing = roles_missing(request, signatures)
+    enough = len(signatures) >= request.quorum and not missing
     decision = request.decision
     outcome = Outcome.FAIL if refused else Outcome.PASS if enough else Outcome.PENDING
     reason = ReasonCode.APPROVAL_REFUSED if refused else ReasonCode.MET if enough else ReasonCode.APPROVALS_MISSING
-    words = "a signature refuses approval" if refused else f"{len(votes)} of {request.quorum} signatures"
+    given = f"{len(signatures)} of {request.quorum} signatures{_of_roles(missing, 'missing ')}"
+    words = "a signature refuses approval" if refused else given
     decision.rules = [
-        rule | {"outcome": outcome, "reason_code": reason, "observed": len(votes), "message": words}
+        rule | {"outcome": outcome, "reason_code": reason, "observed": len(signatures), "message": words}
         if rule["id"] == APPROVALS_RULE
         else rule
         for rule in decision.rules

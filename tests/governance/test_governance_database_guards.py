@@ -146,6 +146,7 @@ VERDICTS = {
     "a closed request to open": ("passed", REQUEST, "state = 'open'"),
     "how many must sign": ("waiting", REQUEST, "quorum = 0"),
     "who may sign": ("waiting", REQUEST, "roles = '[]'"),
+    "how many must sign in a role": ("waiting", REQUEST, "at_least = '[]'"),
     "what is to be signed": ("waiting", REQUEST, "decision_id = 'dec_1'"),
 }
 
@@ -161,7 +162,7 @@ def test_the_application_cannot_change(application: Intruder, cases: dict[str, f
 def test_a_decision_cannot_be_final_without_a_signed_attestation(
     application: Intruder, cases: dict[str, factories.Case]
 ) -> None:
-    statement = "UPDATE {table} SET state = 'passed' WHERE id = %s"
+    statement = "UPDATE {table} SET state = 'failed' WHERE id = %s"
     assert application.refused(DECISION, statement, cases["waiting"].decision.id) is CheckViolation
 
 

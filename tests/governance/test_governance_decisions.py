@@ -344,7 +344,8 @@ def test_a_passed_decision_that_somebody_wrote_into_the_database_allows_nothing(
         "decided_at": timezone.now(), "expires_at": allowed.expires_at, "attestation_digest": "",
     } | FORGERIES[what](denied, allowed)  # fmt: skip
     columns, places = ", ".join(forged), ", ".join(["%s"] * len(forged))
-    with psycopg.connect(database.environment["DATABASE_URL"]) as connection:
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("SET session_replication_role = replica")  # past the trigger that counts signatures
         statement = "INSERT INTO governance_decision (COLUMNS) VALUES (PLACES)"
         statement = statement.replace("COLUMNS", columns).replace("PLACES", places)
         connection.execute(statement.encode(), tuple(forged.values()))
