@@ -99,6 +99,7 @@ class LineageKind(TextChoices):
     RUN = "run", "Training run"
     MODEL_VERSION = "model_version", "Model version"
     DEPLOYMENT = "deployment", "Deployment"
+    DECISION = "decision", "Decision"
 
 
 class LineageRole(TextChoices):
@@ -106,14 +107,43 @@ class LineageRole(TextChoices):
 
     TRAINED_ON = "trained_on", "Training data"
     EVALUATED_ON = "evaluated_on", "Evaluation data"
+    USED = "used", "Used"
+    DERIVED = "derived", "Derived"
+    INFORMED = "informed", "Ran before"
     PRODUCED = "produced", "Produced"
     DEPLOYED_AS = "deployed_as", "Deployed as"
+    ALLOWED_BY = "allowed_by", "Allowed by"
+
+
+# Role -> the pairs of kinds that it can join. The database holds the same.
+LINEAGE_ENDS: dict[LineageRole, tuple[tuple[LineageKind, LineageKind], ...]] = {
+    LineageRole.TRAINED_ON: ((LineageKind.DATASET_VERSION, LineageKind.RUN),),
+    LineageRole.EVALUATED_ON: (
+        (LineageKind.DATASET_VERSION, LineageKind.RUN),
+        (LineageKind.DATASET_VERSION, LineageKind.MODEL_VERSION),
+    ),
+    LineageRole.USED: ((LineageKind.DATASET_VERSION, LineageKind.RUN), (LineageKind.MODEL_VERSION, LineageKind.RUN)),
+    LineageRole.DERIVED: (
+        (LineageKind.DATASET_VERSION, LineageKind.DATASET_VERSION),
+        (LineageKind.MODEL_VERSION, LineageKind.MODEL_VERSION),
+    ),
+    LineageRole.INFORMED: ((LineageKind.RUN, LineageKind.RUN),),
+    LineageRole.PRODUCED: (
+        (LineageKind.RUN, LineageKind.MODEL_VERSION),
+        (LineageKind.RUN, LineageKind.DATASET_VERSION),
+    ),
+    LineageRole.DEPLOYED_AS: ((LineageKind.MODEL_VERSION, LineageKind.DEPLOYMENT),),
+    LineageRole.ALLOWED_BY: ((LineageKind.DEPLOYMENT, LineageKind.DECISION),),
+}
+# These are recorded with the deployment itself, by nobody else.
+DEPLOYMENT_ROLES = frozenset({LineageRole.DEPLOYED_AS, LineageRole.ALLOWED_BY})
 
 
 class Trust(TextChoices):
     """How the product knows of an edge."""
 
     SELF_REPORTED = "self_reported", "Self-reported"
+    RECONCILED = "reconciled", "Reported alike by two sources"
     MEASURED = "measured", "Measured by the product"
 
 

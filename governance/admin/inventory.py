@@ -1,18 +1,19 @@
 """What is governed: systems, models, data, runs, and how one came from another."""
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
 from governance.admin.cells import Cell, badge, code, link, moment, nested, record_address, stack, whole
 from governance.admin.controls import declaration_section, system_controls_page
-from governance.admin.ledger import ledger_section
-from governance.admin.lineage import lineage_section, names_of
+from governance.admin.ledger import attachment, ledger_section
+from governance.admin.lineage import affected_page, lineage_section, names_of
 from governance.admin.sections import Action, Facts, Page, Section, Table
 from governance.enums import PhiType
 from governance.models import AiSystem, Dataset, DatasetVersion, LineageEdge, Model, Run
+from governance.selectors.affected import affected_by
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
@@ -219,12 +220,23 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
         """Name it with its digest."""
         return Subject("dataset_version", record.id, Digest.from_text(record.digest))
 
+    def addresses(self) -> tuple[Address, ...]:
+        """Add what is affected if it is bad, as a page and as a text."""
+        return (Address("affected", self._affected), Address("affected.txt", _affected_text))
+
+    def _affected(self, request: HttpRequest, record: DatasetVersion) -> TemplateResponse:
+        page = affected_page(affected_by(version=record, at=timezone.now()))
+        return self.render(request, record, "governance/admin/record.html", page=page)
+
     def page(self, request: HttpRequest, record: DatasetVersion) -> Page:  # noqa: ARG002
         """Show what a version is and what was made of it."""
         return Page(
             heading=str(record),
             lead=record.dataset.name,
             badge=phi_badge(holds=record.dataset.contains_phi),
+            actions=(
+                Action(words="What is affected", address=record_address(record, "affected"), symbol="crisis_alert"),
+            ),
             sections=(
                 Facts(
                     title="Version",
@@ -242,10 +254,16 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
                     ),
                 ),
                 _handling(record),
+                lineage_section("What it came from", record.id, upwards=True),
                 lineage_section("What came of it", record.id, upwards=False),
                 ledger_section(record.id),
             ),
         )
+
+
+def _affected_text(request: HttpRequest, record: DatasetVersion) -> HttpResponse:  # noqa: ARG001 - Django passes it
+    text = affected_by(version=record, at=timezone.now()).to_text()
+    return attachment(text.encode(), f"affected-by-{record.id}.txt", "text/plain; charset=utf-8")
 
 
 def _handling(version: DatasetVersion) -> Section:

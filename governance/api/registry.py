@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -16,9 +16,10 @@ from governance.api import registry_serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.errors import LengthRequired, PayloadTooLarge
 from governance.enums import Deidentification, LineageKind, LineageRole, Methodology, PhiType, Provenance, Scope, Trust
-from governance.models import AiSystem, Dataset, Model, Run, User
+from governance.models import AiSystem, Dataset, DatasetVersion, Model, Run, User
 from governance.selectors import model_version_get
-from governance.selectors.lineage import lineage_walk
+from governance.selectors.affected import affected_by
+from governance.selectors.lineage import LineageWalk, lineage_kind, lineage_walk
 from governance.services import inventory
 from governance.services.descriptions import Particulars, model_describe
 from governance.services.lineage import lineage_record
@@ -281,12 +282,60 @@ class ModelVersionLineageView(GovernedView):
     @operation(
         "model_version_lineage",
         "Read the lineage of a model version",
-        gives={200: s.LineageOutput(many=True)},
-        problems=(404, 422),
+        query=s.LineageQuestion,
+        gives={200: s.LineageWalkOutput},
+        problems=(400, 404, 422),
     )
     def get(self, request: Request, digest: str) -> Response:
-        """Give the steps, nearest first; `?direction=down` for what came of it."""
+        """Give a page of the steps, nearest first; the reading is logged."""
         version = model_version_get(digest=Digest.from_text(digest))
+        question = parsed(s.LineageQuestion, request)
         self.viewed("model_version", version.id, version.digest)
-        steps = lineage_walk(start=version.id, upwards=request.query_params.get("direction") != "down")
-        return Response(s.LineageOutput(steps, many=True).data)
+        return Response(s.LineageWalkOutput(_walk(version.id, question)).data)
+
+
+class LineageOfView(GovernedView):
+    """Where a thing came from, and what came of it."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
+
+    @operation(
+        "lineage_walk",
+        "Read the lineage of a data set version, run, model version, deployment or decision, by its id",
+        query=s.LineageQuestion,
+        gives={200: s.LineageWalkOutput},
+        problems=(400, 404, 422),
+    )
+    def get(self, request: Request, thing: str) -> Response:
+        """Give a page of the steps, nearest first; the reading is logged."""
+        kind = lineage_kind(thing)
+        question = parsed(s.LineageQuestion, request)
+        self.viewed(kind.value, thing)
+        return Response(s.LineageWalkOutput(_walk(thing, question)).data)
+
+
+class DatasetVersionAffectedView(GovernedView):
+    """What rests on a version of a data set."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
+
+    @operation(
+        "dataset_version_affected",
+        "Read what is affected if a version of a data set is bad",
+        gives={200: s.AffectedOutput},
+        problems=(404, 422),
+    )
+    def get(self, request: Request, digest: str) -> Response:  # noqa: ARG002 - DRF passes it
+        """Give model versions, deployments in use, decisions that stand, systems and owners; the reading is logged."""
+        version = found(
+            DatasetVersion.objects.select_related("dataset"),
+            "data set version",
+            artifact=Digest.from_text(digest).text,
+        )
+        self.viewed("dataset_version", version.id, version.digest)
+        return Response(affected_by(version=version, at=timezone.now()).to_json())
+
+
+def _walk(start: str, question: dict[str, Any]) -> LineageWalk:
+    upwards = question.pop("direction") == "up"
+    return lineage_walk(start=start, upwards=upwards, **question)

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from governance import models
 from governance.api.serializers import DigestField, StrictSerializer
 from governance.enums import (
+    DEPLOYMENT_ROLES,
     DataFormat,
     Deidentification,
     LineageKind,
@@ -16,6 +17,7 @@ from governance.enums import (
     Provenance,
     Trust,
 )
+from governance.selectors.lineage import DEPTH_LIMIT, PAGE_LIMIT, PAGE_STEPS
 
 
 class AiSystemInput(StrictSerializer):
@@ -225,14 +227,75 @@ class LineageEndInput(StrictSerializer):
 class LineageInput(StrictSerializer):
     source = LineageEndInput()  # type: ignore[assignment]  # a field of this name, not the property
     target = LineageEndInput()
-    role = serializers.ChoiceField(choices=LineageRole.choices)
+    role = serializers.ChoiceField(choices=[item for item in LineageRole.choices if item[0] not in DEPLOYMENT_ROLES])
 
 
 class LineageOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
     source_kind = serializers.ChoiceField(choices=LineageKind.choices)
     source_id = serializers.CharField()
     target_kind = serializers.ChoiceField(choices=LineageKind.choices)
     target_id = serializers.CharField()
     role = serializers.ChoiceField(choices=LineageRole.choices)
     trust = serializers.ChoiceField(choices=Trust.choices)
-    depth = serializers.IntegerField(required=False)
+
+
+class LineageStepOutput(LineageOutput):
+    depth = serializers.IntegerField(help_text="How many steps away its far end is.")
+
+
+class LineageQuestion(StrictSerializer):
+    direction = serializers.ChoiceField(
+        choices=(("up", "What it came from"), ("down", "What came of it")), required=False, default="up"
+    )
+    depth = serializers.IntegerField(
+        min_value=1,
+        max_value=DEPTH_LIMIT,
+        required=False,
+        default=DEPTH_LIMIT,
+        help_text="How many steps away at most.",
+    )
+    limit = serializers.IntegerField(
+        min_value=1, max_value=PAGE_LIMIT, required=False, default=PAGE_STEPS, help_text="How many steps in this page."
+    )
+    after = serializers.CharField(max_length=120, required=False, default="", help_text="`next` of the page before.")
+
+
+class LineageWalkOutput(serializers.Serializer[Any]):
+    steps = LineageStepOutput(many=True)
+    truncated = serializers.BooleanField(help_text="There are more: beyond this page, or deeper than was asked for.")
+    next = serializers.CharField(help_text="`after` of the next page; empty when there is none.")
+
+
+class NamedOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    digest = serializers.CharField()
+
+
+class AffectedVersionOutput(NamedOutput):
+    depth = serializers.IntegerField(help_text="Steps of lineage from the data to it.")
+
+
+class AffectedUseOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    model_version = serializers.CharField()
+    environment = serializers.CharField()
+
+
+class AffectedSystemOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    owner_email = serializers.CharField()
+
+
+class AffectedOutput(serializers.Serializer[Any]):
+    dataset_version = NamedOutput()
+    at = serializers.DateTimeField()
+    truncated = serializers.BooleanField(help_text="More than `steps_limit` steps lead on, so something is missing.")
+    steps_limit = serializers.IntegerField()
+    model_versions = AffectedVersionOutput(many=True)
+    deployments_in_use = AffectedUseOutput(many=True)
+    decisions_that_stand = AffectedUseOutput(many=True)
+    systems = AffectedSystemOutput(many=True)

@@ -1,13 +1,22 @@
 """What is governed: systems, models, data, and how one came from another."""
 
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from governance.enums import DataFormat, Deidentification, LineageKind, LineageRole, PhiType, Trust
+from governance.enums import (
+    LINEAGE_ENDS,
+    DataFormat,
+    Deidentification,
+    LineageKind,
+    LineageRole,
+    PhiType,
+    Trust,
+)
 from modelnotary.ids import new_id
 
 DIGEST_LENGTH = 71
@@ -193,10 +202,26 @@ class LineageEdge(models.Model):
     recorded_at = models.DateTimeField()
 
     class Meta:
-        indexes = (models.Index(fields=("target_id",)), models.Index(fields=("source_id",)))
+        # Walked in the order of these, so that the first steps of very many are found without looking at the rest.
+        indexes = (
+            models.Index(fields=("source_id", "id"), include=("target_id",), name="lineage_edge_down"),
+            models.Index(fields=("target_id", "id"), include=("source_id",), name="lineage_edge_up"),
+        )
         constraints = (
-            models.UniqueConstraint(fields=("source_id", "target_id", "role"), name="lineage_edge_once"),
+            models.UniqueConstraint(fields=("source_id", "target_id", "role", "trust"), name="lineage_edge_once"),
             models.CheckConstraint(condition=~Q(source_id=models.F("target_id")), name="lineage_edge_not_to_itself"),
+            models.CheckConstraint(
+                condition=reduce(
+                    or_,
+                    (
+                        Q(role=role, source_kind=source, target_kind=target)
+                        for role, ends in LINEAGE_ENDS.items()
+                        for source, target in ends
+                    ),
+                ),
+                name="lineage_edge_ends_fit_its_role",
+            ),
+            models.CheckConstraint(condition=Q(trust__in=Trust.values), name="lineage_edge_trust_known"),
         )
 
     def __str__(self) -> str:

@@ -48,4 +48,12 @@ def deployment_record(*, actor: User, digest: Digest, environment: str, at: date
         trust=Trust.SELF_REPORTED,
         at=at,
     )
+    lineage_record(
+        actor=actor,
+        source=(LineageKind.DEPLOYMENT, deployment.id),
+        target=(LineageKind.DECISION, answer.decision.id),
+        role=LineageRole.ALLOWED_BY,
+        trust=Trust.MEASURED,
+        at=at,
+    )
     return deployment

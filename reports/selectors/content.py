@@ -30,7 +30,13 @@ _PURPOSES = {
     "PATRQT": "At the patient's request",
     "ETREAT": "Emergency treatment",
 }
-_ROLE_WORDS = {LineageRole.TRAINED_ON: "training data", LineageRole.EVALUATED_ON: "evaluation data"}
+_ROLE_WORDS = {
+    LineageRole.TRAINED_ON: "training data",
+    LineageRole.EVALUATED_ON: "evaluation data",
+    LineageRole.USED: "data used",
+    LineageRole.DERIVED: "data that others were derived from",
+}
+_STEPS_LIMIT = 500
 LIMITATIONS = (
     "The report states what was recorded. What was never recorded cannot appear in it.",
     "Lineage marked self-reported is the author's word; lineage marked measured was computed by the product.",
@@ -128,13 +134,14 @@ def _verdict_of(state: str) -> str:
 
 def _lineage(frame: ReportFrame, citations: Citations) -> tuple[facts.LineageStep, ...]:
     version = frame.version
-    above = lineage_walk(start=version.id, upwards=True)
+    above = lineage_walk(start=version.id, upwards=True, limit=_STEPS_LIMIT).steps
     steps = [
-        _dataset_step(step["source_id"], step["role"], step["trust"], citations)
+        _dataset_step(step.source_id, step.role, step.trust, citations)
         for step in above
-        if step["source_kind"] == LineageKind.DATASET_VERSION
+        if step.source_kind == LineageKind.DATASET_VERSION
     ]
-    steps += [_run_step(step["source_id"], citations) for step in above if step["source_kind"] == LineageKind.RUN]
+    runs = dict.fromkeys(step.source_id for step in above if step.source_kind == LineageKind.RUN)
+    steps += [_run_step(run, citations) for run in runs]
     steps.append(
         facts.LineageStep(
             stage="model_version",
