@@ -22,6 +22,8 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Approval inbox", "governance_approvalrequest", "approval"),
         ("Decisions", "governance_decision", "gavel"),
         ("Signatures", "governance_signature", "ink_pen"),
+        ("Exceptions", "governance_policyexception", "rule_settings"),
+        ("Overrides", "governance_override", "emergency_home"),
         ("Policies", "governance_policyversion", "policy"),
         ("Policy drafts", "governance_policydraft", "edit_document"),
     ),

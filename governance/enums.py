@@ -25,13 +25,14 @@ class Scope(TextChoices):
     GATE_READ = "gate:read", "Ask the gate and read decisions"
     GATE_EVALUATE = "gate:evaluate", "Request decisions"
     GATE_REVOKE = "gate:revoke", "Revoke decisions; people only"
+    GATE_OVERRIDE = "gate:override", "Ask for and answer exceptions and overrides; people only"
     APPROVAL_VOTE = "approval:vote", "Sign approvals; people only"
     REPORT_CREATE = "report:create", "Create and download reports and bundles"
     AUDIT_READ = "audit:read", "Read ledger entries, proofs and checkpoints"
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
-PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH})
+PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.GATE_OVERRIDE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH})
 """Scopes that no token of a service account can have."""
 
 
@@ -182,6 +183,23 @@ class EndingKind(TextChoices):
     EXPIRED = "expired", "Expired"
     REVOKED = "revoked", "Revoked"
     SUPERSEDED = "superseded", "Superseded"
+
+
+class ExceptionStep(TextChoices):
+    """What became of a request that a rule need not hold."""
+
+    ACCEPTED = "accepted", "Accepted"
+    REFUSED = "refused", "Refused"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class OverrideStep(TextChoices):
+    """What became of an override of a denial."""
+
+    APPROVED = "approved", "Approved"
+    REFUSED = "refused", "Refused"
+    ENDED = "ended", "Ended"
+    REVIEWED = "reviewed", "Reviewed"
 
 
 class ApprovalState(TextChoices):

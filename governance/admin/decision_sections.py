@@ -20,7 +20,7 @@ def rules_section(decision: Decision) -> Section:
 
 
 def _rule_row(rule: dict[str, Any]) -> tuple[Cell, ...]:
-    met = rule["outcome"] == Outcome.PASS
+    met = rule["outcome"] in {Outcome.PASS, Outcome.NOT_APPLICABLE}
     why = (rule["message"],) if met or not rule["remediation"] else (rule["message"], rule["remediation"])
     return (
         stack((rule["id"], rule["title"])),

@@ -27,6 +27,8 @@ from governance.admin.endings import (
     standing_badge,
 )
 from governance.admin.ledger import attachment, ledger_section
+from governance.admin.overrides import overrides_section
+from governance.admin.requests import request_actions, request_addresses
 from governance.admin.sections import Action, Facts, Page, Section, Text
 from governance.admin.signing import sign_addresses, signing_actions, signing_notices
 from governance.enums import DecisionState
@@ -66,7 +68,12 @@ class DecisionAdmin(GovernedAdmin[Decision]):
 
     def addresses(self) -> tuple[Address, ...]:
         """Offer the signed attestation, signing, and revoking."""
-        return (Address("attestation", _attestation_download), *sign_addresses(self), *revoke_addresses(self))
+        return (
+            Address("attestation", _attestation_download),
+            *sign_addresses(self),
+            *revoke_addresses(self),
+            *request_addresses(self),
+        )
 
     def page(self, request: HttpRequest, record: Decision) -> Page:
         """Show the decision with everything it rests on."""
@@ -80,10 +87,12 @@ class DecisionAdmin(GovernedAdmin[Decision]):
             actions=(
                 *signing_actions(request, approval),
                 *revoke_actions(request, record),
+                *request_actions(request, record),
                 *_attestation_action(record),
             ),
             sections=(
                 *ending_section(record),
+                *overrides_section(record),
                 rules_section(record),
                 *signatures_section(approval),
                 _verdict(record),

@@ -103,7 +103,8 @@ class AssertsView(GovernedView):
             kind="decision",
             identity=answer.decision.id if answer.decision else "none",
             digest=question["digest"],
-            data={"environment": question["environment"], "allowed": answer.allowed, "reason": answer.reason_code},
+            data={"environment": question["environment"], "allowed": answer.allowed, "reason": answer.reason_code}
+            | ({"override": answer.override.id} if answer.override else {}),
             at=now,
         )
         response = Response(s.AssertionOutput(answer).data)

@@ -120,12 +120,33 @@ class DecisionOutput(serializers.ModelSerializer[models.Decision]):
         return request.id if request else None
 
 
+class OverrideOutput(serializers.ModelSerializer[models.Override]):
+    decision = serializers.CharField(source="decision_id")
+    requested_by = serializers.CharField(source="requested_by.printed_name")
+    review_owner = serializers.CharField(source="review_owner.printed_name")
+
+    class Meta:
+        model = models.Override
+        fields = (
+            "id",
+            "decision",
+            "reason",
+            "ticket_url",
+            "requested_by",
+            "requested_at",
+            "expires_at",
+            "review_owner",
+            "review_due_at",
+        )
+
+
 class AssertionOutput(serializers.Serializer[Any]):
     allowed = serializers.BooleanField()
     reason_code = serializers.CharField()
     message = serializers.CharField()
     decision = serializers.CharField(source="decision.id", default=None, allow_null=True)
     expires_at = serializers.DateTimeField(source="decision.expires_at", default=None, allow_null=True)
+    override = OverrideOutput(default=None, allow_null=True, help_text="What allows it although the decision denies.")
 
 
 class VoteInput(StrictSerializer):

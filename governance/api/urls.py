@@ -3,7 +3,7 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import authenticators, controls, endings, evidence, gate, jobs, ledger, policies, registry
+from governance.api import authenticators, controls, endings, evidence, exceptions, gate, jobs, ledger, policies, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
@@ -37,6 +37,10 @@ urlpatterns = [
     path("decisions/<name:decision_id>/attestation", gate.AttestationView.as_view()),
     path("decisions/<name:decision_id>/revocations", endings.RevocationsView.as_view()),
     path("revocations/<name:proposal_id>/confirmation", endings.RevocationConfirmationView.as_view()),
+    path("decisions/<name:decision_id>/overrides", exceptions.OverridesView.as_view()),
+    path("overrides/<name:override_id>/steps", exceptions.OverrideStepsView.as_view()),
+    path("exceptions", exceptions.ExceptionsView.as_view()),
+    path("exceptions/<name:exception_id>/steps", exceptions.ExceptionStepsView.as_view()),
     path("asserts", gate.AssertsView.as_view()),
     path("approval-requests/<name:request_id>", gate.ApprovalRequestView.as_view()),
     path("approval-requests/<name:request_id>/votes", gate.VotesView.as_view()),

@@ -11,6 +11,7 @@ from governance.models.declarations import SystemDeclaration
 from governance.models.descriptions import ModelDescription
 from governance.models.endings import DecisionEnding, RevocationProposal
 from governance.models.evidence import Evidence
+from governance.models.exceptions import Override, OverrideStepRecord, PolicyException, PolicyExceptionStep
 from governance.models.inventory import (
     AiSystem,
     Artifact,
@@ -42,8 +43,12 @@ __all__ = [
     "Model",
     "ModelDescription",
     "ModelVersion",
+    "Override",
+    "OverrideStepRecord",
     "Policy",
     "PolicyDraft",
+    "PolicyException",
+    "PolicyExceptionStep",
     "PolicyVersion",
     "PolicyWithdrawal",
     "RevocationProposal",

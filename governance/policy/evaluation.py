@@ -1,7 +1,7 @@
 """Facts and a policy -> one result for each rule. Pure: the same context always gives the same results."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -43,6 +43,7 @@ class ReasonCode(StrEnum):
     APPROVALS_MISSING = "approvals-missing"
     APPROVAL_REFUSED = "approval-refused"
     NO_POLICY = "no-policy"
+    EXCEPTION_ACCEPTED = "exception-accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +57,33 @@ class EvidenceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ExceptionFacts:
+    """An accepted exception: its id, the rule that need not hold, and when it ends (RFC 3339, UTC)."""
+
+    id: str
+    rule: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Everything the rules see.
 
     Attributes:
         model: Facts of the model version, by dotted name.
         evidence: Every piece of evidence about it, in order of id.
+        exceptions: The exceptions in force for it there, in order of id.
     """
 
     model: dict[str, FactValue]
     evidence: tuple[EvidenceFacts, ...]
+    exceptions: tuple[ExceptionFacts, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the facts as a JSON value."""
-        return {"model": self.model, "evidence": [asdict(item) for item in self.evidence]}
+        facts = {"model": self.model, "evidence": [asdict(item) for item in self.evidence]}
+        # Left out when there are none, as in the contexts of decisions made before there were exceptions.
+        return facts | ({"exceptions": [asdict(item) for item in self.exceptions]} if self.exceptions else {})
 
     def to_bytes(self) -> bytes:
         """Give the stored form, canonical JSON; `from_bytes` is the inverse.
@@ -89,7 +103,11 @@ class Context:
         """
         facts: Any = parse_canonical(stored)
         try:
-            return cls(model=dict(facts["model"]), evidence=tuple(EvidenceFacts(**item) for item in facts["evidence"]))
+            return cls(
+                model=dict(facts["model"]),
+                evidence=tuple(EvidenceFacts(**item) for item in facts["evidence"]),
+                exceptions=tuple(ExceptionFacts(**item) for item in facts.get("exceptions", ())),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise RecordedContextError(f"what is stored is no context: {error}") from error
 
@@ -132,10 +150,29 @@ def results_bytes(results: Sequence[RuleResult]) -> bytes:
 def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]:
     """Evaluate every rule.
 
-    A rule about evidence must hold for each piece of that type, so none can be cherry-picked.
+    A rule about evidence must hold for each piece of that type, so none can be cherry-picked. A failure that somebody
+    accepted for a time is waived, which is not a pass; what could not be evaluated is not known, and is never waived.
     """
     looked: dict[str, _Seen] = {}
-    return tuple(_rule_result(rule, context, looked) for rule in policy.rules)
+    return tuple(_excused(_rule_result(rule, context, looked), context.exceptions) for rule in policy.rules)
+
+
+def last_exception(rule: str, exceptions: Sequence[ExceptionFacts]) -> ExceptionFacts | None:
+    """Give the exception that excuses a rule for longest, or None."""
+    accepted = [item for item in exceptions if item.rule == rule]
+    return max(accepted, key=lambda item: (item.expires_at, item.id), default=None)
+
+
+def _excused(result: RuleResult, exceptions: tuple[ExceptionFacts, ...]) -> RuleResult:
+    last = last_exception(result.id, exceptions)
+    if result.outcome is not Outcome.FAIL or last is None:
+        return result
+    return replace(
+        result,
+        outcome=Outcome.WAIVED,
+        reason_code=ReasonCode.EXCEPTION_ACCEPTED,
+        message=f"{result.message}; accepted until {last.expires_at} by exception {last.id}",
+    )
 
 
 def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool) -> dict[str, Any]:

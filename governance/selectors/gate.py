@@ -5,12 +5,14 @@ from datetime import datetime
 
 from django.conf import settings
 
-from governance.enums import DecisionStanding, DecisionState
-from governance.models import Decision, DecisionEnding, ModelVersion
+from governance.enums import DecisionStanding, DecisionState, OverrideStep
+from governance.models import Decision, DecisionEnding, ModelVersion, Override
 from governance.policy.evaluation import NOT_BLOCKING
 from governance.selectors import evidence_context, model_version_get, policy_current, rests_on
+from governance.selectors.exceptions import exceptions_stand, overrides_in_force
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
+from modelnotary.attest.override import override_open
 from modelnotary.ledger.digest import Digest
 from modelnotary.verify.trust import TRUST_FILE, Trust
 
@@ -36,12 +38,14 @@ class Assertion:
         reason_code: Why, from a closed list.
         message: Why, in words.
         decision: The decision that the answer rests on, if there is one.
+        override: What allows it although the decision denies, if something does.
     """
 
     allowed: bool
     reason_code: str
     message: str
     decision: Decision | None
+    override: Override | None = None
 
 
 def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
@@ -60,6 +64,8 @@ def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
     if decision is None:
         return Assertion(False, "no-decision", f"no decision was requested for {version} in {environment}", None)  # noqa: FBT003
     reason, message = _blocked(decision, version, at)
+    if reason in {"decision-failed", "decision-error"} and (override := _override(decision, version, at)):
+        return Assertion(True, "override", override_words(override), decision, override)  # noqa: FBT003
     return Assertion(not reason, reason or "passed", message, decision)
 
 
@@ -80,7 +86,44 @@ def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[s
         return "policy-changed", "the policy changed after the decision; request a new decision"
     if not rests_on(decision, evidence_context(version)):
         return "evidence-changed", "evidence or lineage arrived after the decision; request a new decision"
+    if not exceptions_stand(decision, at=at):
+        return "exception-ended", "an exception that the decision rests on was withdrawn; request a new decision"
     return "", f"decision {decision.id} allows it until {decision.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _override(decision: Decision, version: ModelVersion, at: datetime) -> Override | None:
+    """Give an override of a denial that is in force and is what the decision key signed."""
+    for override in overrides_in_force(at=at).filter(decision=decision):
+        if _attested(decision, version) and _override_attested(override, decision, version):
+            return override
+    return None
+
+
+def _override_attested(override: Override, decision: Decision, version: ModelVersion) -> bool:
+    approval = override.steps.get(kind=OverrideStep.APPROVED)
+    trust = Trust.from_file(settings.NOTARY_HOME / TRUST_FILE)
+    try:
+        signed, signers = override_open(bytes(approval.statement or b""), [key.key for key in trust.decision_keys])
+    except AttestError:
+        return False
+    said = (signed.id, signed.decision, signed.digest.text, signed.environment, signed.attestation, signed.expires_at)
+    return trust.in_force(signers, signed.approved_at) and said == (
+        override.id,
+        decision.id,
+        version.digest,
+        decision.environment,
+        decision.attestation_digest,
+        override.expires_at,
+    )
+
+
+def override_words(override: Override) -> str:
+    """Say in words that a denial is overridden, by whom, why and until when."""
+    return (
+        f"ALLOWED BY OVERRIDE {override.id} although decision {override.decision_id} denies, until "
+        f"{override.expires_at:%Y-%m-%d %H:%M} UTC; requested by {override.requested_by.printed_name}: "
+        f"{override.reason} ({override.ticket_url})"
+    )
 
 
 def _attested(decision: Decision, version: ModelVersion) -> bool:

@@ -5,8 +5,9 @@ from importlib.metadata import version
 from django.conf import settings
 
 from governance.models import Decision, Signature
+from governance.selectors.exceptions import exceptions_used
 from modelnotary.attest.decision import decision_sign
-from modelnotary.attest.statement import Approval, GateDecision, Resource, RuleOutcome
+from modelnotary.attest.statement import Approval, GateDecision, Resource, RuleOutcome, Waiver
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.keys import key_load
 
@@ -45,5 +46,12 @@ def decision_attest(*, decision: Decision, signatures: list[Signature]) -> bytes
         ),
         context=Digest.from_text(decision.context_digest),
         results=Digest.from_text(decision.results_digest),
+        waivers=_waivers(decision),
     )
     return decision_sign(statement, key_load(settings.KEYS_DIR / "decision.key"))
+
+
+def _waivers(decision: Decision) -> tuple[Waiver, ...]:
+    used = exceptions_used(decision)
+    told = decision.context.get("exceptions", ())
+    return tuple(Waiver(item["id"], item["rule"], used[item["id"]]) for item in told if item["id"] in used)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from governance.policy.evaluation import (
     results_bytes,
 )
 from governance.selectors import evidence_context, evidence_set_digest, model_version_get, policy_current, rests_on
+from governance.selectors.exceptions import exceptions_in_force, exceptions_stand, exceptions_used
 from governance.selectors.gate import decision_standing
 from governance.services.attestations import decision_attest
 from governance.services.endings import decision_supersede
@@ -51,7 +53,9 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     version = model_version_get(digest=digest)
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # 1
     policy = policy_current(environment=environment)  # 2
-    context = evidence_context(version)
+    context = replace(
+        evidence_context(version), exceptions=exceptions_in_force(version=version, environment=environment, at=at)
+    )
     newest = _newest(version, environment)
     if newest and _stands(newest, policy, context, at):  # 3
         return newest
@@ -90,7 +94,7 @@ def decision_issue(*, decision: Decision, state: DecisionState, at: datetime) ->
     decision.state, decision.decided_at = state, at
     if state == DecisionState.PASSED and decision.policy_version:
         valid = timedelta(days=policy_document(decision.policy_version).valid_days)
-        decision.expires_at = at + valid
+        decision.expires_at = min([at + valid, *exceptions_used(decision).values()])
     signatures = _signatures(decision)
     decision.attestation = decision_attest(decision=decision, signatures=signatures)
     decision.attestation_digest = Digest.of(decision.attestation).text
@@ -129,7 +133,12 @@ def _newest(version: ModelVersion, environment: str) -> Decision | None:
 def _stands(decision: Decision, policy: PolicyVersion | None, context: Context, at: datetime) -> bool:
     if decision_standing(decision, at=at) != decision.state:
         return False
-    return decision.policy_version_id == (policy and policy.pk) and rests_on(decision, context)
+    if decision.policy_version_id != (policy and policy.pk) or not rests_on(decision, context):
+        return False
+    if decision.state in {DecisionState.FAILED, DecisionState.ERROR}:
+        # A denial is looked at anew when somebody accepted a risk meanwhile, or no longer does.
+        return bool(decision.context.get("exceptions", []) == context.to_json().get("exceptions", []))
+    return exceptions_stand(decision, at=at)
 
 
 def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> None:

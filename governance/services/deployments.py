@@ -11,8 +11,9 @@ from governance.enums import LineageKind, LineageRole, Trust
 from governance.errors import GateDeniedError
 from governance.models import Deployment, ModelVersion, User
 from governance.selectors import model_version_get
-from governance.selectors.gate import gate_assert
+from governance.selectors.gate import Assertion, gate_assert
 from governance.services.lineage import lineage_record
+from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
@@ -37,7 +38,7 @@ def deployment_record(*, actor: User, digest: Digest, environment: str, at: date
         event=LineageEvent.DEPLOYMENT_RECORDED,
         actor=actor_of(actor),
         subject=Subject("deployment", deployment.id, digest),
-        data={"model_version": version.id, "environment": environment, "decision": answer.decision.id},
+        data=_data(version, environment, answer),
         at=at,
     )
     lineage_record(
@@ -57,3 +58,9 @@ def deployment_record(*, actor: User, digest: Digest, environment: str, at: date
         at=at,
     )
     return deployment
+
+
+def _data(version: ModelVersion, environment: str, answer: Assertion) -> dict[str, Json]:
+    assert answer.decision is not None
+    data: dict[str, Json] = {"model_version": version.id, "environment": environment, "decision": answer.decision.id}
+    return data | ({"override": answer.override.id} if answer.override else {})

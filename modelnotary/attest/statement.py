@@ -95,6 +95,15 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """An accepted exception: its id, the rule that need not hold, and when it ends, aware."""
+
+    id: str
+    rule: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GateDecision:
     """The gate's answer to: may these bytes go to this environment?
 
@@ -111,6 +120,7 @@ class GateDecision:
         policy: the policy text applied; None when the environment has none.
         evidence: every piece of evidence the rules could see; `evidence_set` the digest over them.
         rules: the outcome of every rule, in policy order; `approvals` the signatures given.
+        waivers: the exceptions that waived rules rest on.
         context: digest of the facts that the rules saw; `results` that of their results in canonical JSON.
     """
 
@@ -131,6 +141,7 @@ class GateDecision:
     approvals: tuple[Approval, ...]
     context: Digest | None = None
     results: Digest | None = None
+    waivers: tuple[Waiver, ...] = ()
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
@@ -221,14 +232,16 @@ class GateDecision:
                     approvals=tuple(map(_approval, approvals)),
                     context=_optional_digest(later.get("contextDigest")),
                     results=_optional_digest(later.get("resultsDigest")),
+                    waivers=_waivers(later.get("exceptions")),
                 )
             case _:
                 raise StatementError("the statement does not hold a gate decision")
 
     def _later_members(self) -> dict[str, Json]:
         """Give the members that decisions of an early version do not have."""
-        members = {"contextDigest": self.context, "resultsDigest": self.results}
-        return {name: _digest_set(digest) for name, digest in members.items() if digest is not None}
+        digests = {"contextDigest": self.context, "resultsDigest": self.results}
+        members: dict[str, Json] = {name: _digest_set(digest) for name, digest in digests.items() if digest is not None}
+        return members | ({"exceptions": [_waiver_json(item) for item in self.waivers]} if self.waivers else {})
 
     def _level(self) -> str:
         environment = self.environment.upper().replace("-", "_")
@@ -274,6 +287,28 @@ def _approval(value: Json) -> Approval:
 
 def _digest_set(digest: Digest) -> dict[str, Json]:
     return {"sha256": digest.hex}
+
+
+def _waiver_json(waiver: Waiver) -> dict[str, Json]:
+    return {"id": waiver.id, "rule": waiver.rule, "expiresAt": format_time(waiver.expires_at)}
+
+
+def _waivers(value: object) -> tuple[Waiver, ...]:
+    match value:
+        case None:
+            return ()
+        case [*items]:
+            return tuple(map(_waiver, items))
+        case _:
+            raise StatementError("the exceptions of a decision are a list")
+
+
+def _waiver(value: object) -> Waiver:
+    match value:
+        case {"id": str(name), "rule": str(rule), "expiresAt": str(expires_at)}:
+            return Waiver(name, rule, parse_time(expires_at))
+        case _:
+            raise StatementError("an exception in a decision has the members id, rule and expiresAt")
 
 
 def _optional_digest(value: object) -> Digest | None:

@@ -35,6 +35,7 @@ _REASONS = {
     "decision-error": GateExit.EVALUATION_ERROR,
     "decision-expired": GateExit.STALE,
     "decision-revoked": GateExit.STALE,
+    "exception-ended": GateExit.STALE,
     "evidence-changed": GateExit.STALE,
     "policy-changed": GateExit.STALE,
 }

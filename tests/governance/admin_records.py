@@ -19,14 +19,16 @@ from audit.models import Checkpoint, Entry, Erasure, LegalHold
 from audit.sequencing import batch_sequence, checkpoint_store, logs_list
 from audit.signing import log_signer
 from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Role, Trust
-from governance.models import ApiToken, Decision, Evidence, User
+from governance.models import ApiToken, Decision, Evidence, Override, PolicyException, User
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.evidence import evidence_deposit
+from governance.services.exceptions import ExceptionTerms, exception_request
 from governance.services.jobs import job_create
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
+from governance.services.overrides import OverrideTerms, override_request
 from governance.services.privacy import legal_hold_set, person_erasure_request
 from governance.services.proofs import authenticator_of
 from modelnotary.ids import new_id
@@ -157,6 +159,8 @@ def records_make(database: Database, memory: Path) -> Records:
         authenticator_of(case.officers[0]),
         erasure_make(),
         hold_make(),
+        exception_make(case),
+        override_make(case),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -168,6 +172,8 @@ def _crowd(case: factories.Case) -> None:
         actor=case.requester, digest=Digest.from_text(version.digest), environment=case.environment, at=timezone.now()
     )
     factories.token(case.pipeline)
+    exception_make(case)
+    override_make(case)
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
     document_make(case, DocumentKind.BUNDLE, b"a bundle")
 
@@ -217,6 +223,43 @@ def hold_make(person: str | None = None) -> LegalHold:
         log=None,
         matter=factories.unique("2026-CV"),
         reason=factories.REASON,
+        at=timezone.now(),
+    )
+
+
+def exception_make(case: factories.Case) -> PolicyException:
+    """A request that a rule need not hold, which nobody has answered."""
+    return exception_request(
+        officer=Officer(factories.person(Role.ENGINEER), factories.PASSWORD),
+        terms=ExceptionTerms(
+            rule="PERF-001",
+            subject=case.version,
+            environment=case.environment,
+            owner=factories.person(),
+            reason=factories.REASON,
+            risk=factories.REASON,
+            compensating_control=HOSTILE * 2,
+            expires_at=timezone.now() + timedelta(days=1),
+        ),
+        at=timezone.now(),
+    )
+
+
+def override_make(case: factories.Case) -> Override:
+    """A request to override a denial, which nobody has answered."""
+    denied = decision_evaluate(
+        actor=case.requester, digest=case.digest, environment=factories.unique("unruled"), at=timezone.now()
+    )
+    return override_request(
+        officer=Officer(factories.person(Role.ENGINEER), factories.PASSWORD),
+        decision_id=denied.id,
+        terms=OverrideTerms(
+            reason=factories.REASON,
+            ticket_url="https://tickets.example.org/1",
+            expires_at=timezone.now() + timedelta(hours=1),
+            review_owner=factories.person(),
+            review_due_at=timezone.now() + timedelta(days=1),
+        ),
         at=timezone.now(),
     )
 
