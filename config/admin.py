@@ -22,6 +22,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Approval inbox", "governance_approvalrequest", "approval"),
         ("Decisions", "governance_decision", "gavel"),
         ("Signatures", "governance_signature", "ink_pen"),
+        ("Findings", "governance_finding", "report"),
         ("Exceptions", "governance_policyexception", "rule_settings"),
         ("Overrides", "governance_override", "emergency_home"),
         ("Policies", "governance_policyversion", "policy"),

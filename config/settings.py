@@ -205,6 +205,10 @@ SPECTACULAR_SETTINGS = {
         "DecisionStateEnum": "governance.enums.DecisionState",
         "DecisionStandingEnum": "governance.enums.DecisionStanding",
         "EndingKindEnum": "governance.enums.EndingKind",
+        "FindingKindEnum": "governance.enums.FindingKind",
+        "FindingStateEnum": "governance.enums.FindingState",
+        "FindingSeverityEnum": "governance.enums.Severity",
+        "FindingSubjectKindEnum": "governance.enums.SubjectKind",
         "ExceptionStepEnum": "governance.enums.ExceptionStep",
         "OverrideStepEnum": "governance.enums.OverrideStep",
         "ApprovalStateEnum": "governance.enums.ApprovalState",
@@ -237,6 +241,7 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE = {
     "rescue stalled jobs": {"task": "governance.tasks.jobs_rescue", "schedule": 5.0},
     "expire decisions": {"task": "governance.tasks.decisions_run_out", "schedule": 60.0, "options": {"expires": 60}},
+    "watch": {"task": "governance.tasks.findings_look", "schedule": 60.0, "options": {"expires": 60}},
     # One that waited for a whole beat has been overtaken by the next.
     "publish checkpoints": {"task": "audit.tasks.anchors_publish", "schedule": 60.0, "options": {"expires": 60}},
     "tell the chain": {"task": "audit.tasks.chain_heads_tell", "schedule": 60.0, "options": {"expires": 60}},

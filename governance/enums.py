@@ -27,12 +27,14 @@ class Scope(TextChoices):
     GATE_REVOKE = "gate:revoke", "Revoke decisions; people only"
     GATE_OVERRIDE = "gate:override", "Ask for and answer exceptions and overrides; people only"
     APPROVAL_VOTE = "approval:vote", "Sign approvals; people only"
+    FINDING_READ = "finding:read", "Read findings"
+    FINDING_WRITE = "finding:write", "Open findings and take them further; people only"
     REPORT_CREATE = "report:create", "Create and download reports and bundles"
     AUDIT_READ = "audit:read", "Read ledger entries, proofs and checkpoints"
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
-PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.GATE_OVERRIDE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH})
+PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.FINDING_WRITE, Scope.GATE_OVERRIDE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH})
 """Scopes that no token of a service account can have."""
 
 
@@ -183,6 +185,43 @@ class EndingKind(TextChoices):
     EXPIRED = "expired", "Expired"
     REVOKED = "revoked", "Revoked"
     SUPERSEDED = "superseded", "Superseded"
+
+
+class FindingKind(TextChoices):
+    """What a finding is."""
+
+    VALIDATION_ISSUE = "validation_issue", "Validation issue"
+    POLICY_EXCEPTION = "policy_exception", "Policy exception"
+    LIMITATION = "limitation", "Limitation"
+    INCIDENT = "incident", "Incident"
+
+
+class FindingState(TextChoices):
+    """Where a finding stands: what its last event says."""
+
+    OPEN = "open", "Open"
+    IN_PROGRESS = "in_progress", "In progress"
+    REMEDIATED = "remediated", "Remediated"
+    CLOSED = "closed", "Closed"
+    RISK_ACCEPTED = "risk_accepted", "Risk accepted"
+
+
+class Severity(TextChoices):
+    """How grave a finding is."""
+
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+    CRITICAL = "critical", "Critical"
+
+
+class SubjectKind(TextChoices):
+    """What a finding can be about."""
+
+    SYSTEM = "system", "AI system"
+    MODEL_VERSION = "model_version", "Model version"
+    DEPLOYMENT = "deployment", "Deployment"
+    DECISION = "decision", "Decision"
 
 
 class ExceptionStep(TextChoices):

@@ -9,7 +9,9 @@ from kombu.exceptions import OperationalError
 from governance.enums import JobState, JobType
 from governance.models import Job
 from governance.services.endings import decisions_expire
+from governance.services.findings import findings_escalate
 from governance.services.jobs import jobs_stalled
+from governance.services.watch import findings_watch
 
 logger = logging.getLogger(__name__)
 
@@ -49,3 +51,12 @@ def decisions_run_out() -> None:
     """Write to the ledger which decisions ran out. The gate itself goes by the clock and waits for nobody."""
     if recorded := decisions_expire(at=timezone.now()):
         logger.info("%d decisions ran out", recorded)
+
+
+@shared_task(time_limit=300)
+def findings_look() -> None:
+    """Open findings for what the product notices, and tell of those that are late."""
+    now = timezone.now()
+    opened, escalated = findings_watch(at=now), findings_escalate(at=now)
+    if opened or escalated:
+        logger.info("%d findings opened, %d escalated", opened, escalated)

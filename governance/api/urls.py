@@ -3,7 +3,7 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import authenticators, controls, endings, evidence, exceptions, gate, jobs, ledger, policies, registry
+from governance.api import authenticators, controls, endings, evidence, exceptions, findings, gate, jobs, ledger, policies, registry
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),
@@ -41,6 +41,8 @@ urlpatterns = [
     path("overrides/<name:override_id>/steps", exceptions.OverrideStepsView.as_view()),
     path("exceptions", exceptions.ExceptionsView.as_view()),
     path("exceptions/<name:exception_id>/steps", exceptions.ExceptionStepsView.as_view()),
+    path("findings", findings.FindingsView.as_view()),
+    path("findings/<name:finding_id>/events", findings.FindingEventsView.as_view()),
     path("asserts", gate.AssertsView.as_view()),
     path("approval-requests/<name:request_id>", gate.ApprovalRequestView.as_view()),
     path("approval-requests/<name:request_id>/votes", gate.VotesView.as_view()),

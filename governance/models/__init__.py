@@ -12,6 +12,7 @@ from governance.models.descriptions import ModelDescription
 from governance.models.endings import DecisionEnding, RevocationProposal
 from governance.models.evidence import Evidence
 from governance.models.exceptions import Override, OverrideStepRecord, PolicyException, PolicyExceptionStep
+from governance.models.findings import Finding, FindingEscalation, FindingEvent
 from governance.models.inventory import (
     AiSystem,
     Artifact,
@@ -38,6 +39,9 @@ __all__ = [
     "DecisionEnding",
     "Deployment",
     "Evidence",
+    "Finding",
+    "FindingEscalation",
+    "FindingEvent",
     "Job",
     "LineageEdge",
     "Model",

@@ -60,8 +60,13 @@ EVIDENCE_FACTS: dict[str, dict[str, FactType]] = {
 MODEL_FACTS: dict[str, FactType] = {
     "model.format": FactType.TEXT,
     "model.has_training_data": FactType.TRUTH,
+    "model.open_findings": FactType.INTEGER,
+    "model.open_findings_high": FactType.INTEGER,
     "system.contains_phi": FactType.TRUTH,
 }
+
+COUNTED_FACTS = frozenset({"model.open_findings", "model.open_findings_high"})
+"""Facts that move without anything of the model changing: a decision rests on them only where its policy reads them."""
 
 
 @cache

@@ -1,5 +1,6 @@
 """Reading governance."""
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 
@@ -21,6 +22,8 @@ from governance.models import (
     SystemDeclaration,
 )
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
+from governance.policy.facts import COUNTED_FACTS
+from governance.selectors.findings import finding_facts
 from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
 
@@ -54,6 +57,7 @@ def evidence_context(version: ModelVersion) -> Context:
         model={
             "model.format": version.format,
             "model.has_training_data": has_data,
+            **finding_facts(version),
             "system.contains_phi": version.model.system.contains_phi,
         },
         evidence=tuple(
@@ -74,9 +78,14 @@ def evidence_set_digest(context: Context) -> Digest:
 
 
 def rests_on(decision: Decision, context: Context) -> bool:
-    """Tell whether a decision was made on exactly these facts."""
-    evidence = evidence_set_digest(context).text
-    return decision.evidence_set_digest == evidence and decision.context["model"] == context.model
+    """Tell whether a decision was made on exactly these facts, as far as its policy reads them."""
+    text = decision.policy_version.document if decision.policy_version else ""
+    unread = {name for name in COUNTED_FACTS if not re.search(rf"{re.escape(name)}\b", text)}
+    then, now = (
+        {name: value for name, value in facts.items() if name not in unread}
+        for facts in (decision.context["model"], context.model)
+    )
+    return decision.evidence_set_digest == evidence_set_digest(context).text and then == now
 
 
 def system_get(*, name: str) -> AiSystem:

@@ -18,13 +18,24 @@ from audit.enums import ErasureBasis, Log
 from audit.models import Checkpoint, Entry, Erasure, LegalHold
 from audit.sequencing import batch_sequence, checkpoint_store, logs_list
 from audit.signing import log_signer
-from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Role, Trust
-from governance.models import ApiToken, Decision, Evidence, Override, PolicyException, User
+from governance.enums import (
+    EvidenceType,
+    FindingKind,
+    JobType,
+    LineageKind,
+    LineageRole,
+    Role,
+    Severity,
+    SubjectKind,
+    Trust,
+)
+from governance.models import ApiToken, Decision, Evidence, Finding, Override, PolicyException, User
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.evidence import evidence_deposit
 from governance.services.exceptions import ExceptionTerms, exception_request
+from governance.services.findings import FindingReport, finding_open
 from governance.services.jobs import job_create
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
@@ -161,6 +172,7 @@ def records_make(database: Database, memory: Path) -> Records:
         hold_make(),
         exception_make(case),
         override_make(case),
+        finding_make(case),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -174,6 +186,7 @@ def _crowd(case: factories.Case) -> None:
     factories.token(case.pipeline)
     exception_make(case)
     override_make(case)
+    finding_make(case)
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
     document_make(case, DocumentKind.BUNDLE, b"a bundle")
 
@@ -223,6 +236,26 @@ def hold_make(person: str | None = None) -> LegalHold:
         log=None,
         matter=factories.unique("2026-CV"),
         reason=factories.REASON,
+        at=timezone.now(),
+    )
+
+
+def finding_make(case: factories.Case) -> Finding:
+    """A finding that nobody has taken up."""
+    return finding_open(
+        officer=Officer(factories.person(Role.ENGINEER), factories.PASSWORD),
+        report=FindingReport(
+            kind=FindingKind.LIMITATION,
+            severity=Severity.LOW,
+            title=f"Ranks badly {HOSTILE}",
+            description=factories.REASON,
+            remediation="Train on more.",
+            subject_kind=SubjectKind.MODEL_VERSION,
+            subject_id=case.version.id,
+            owner=factories.person(),
+            escalates_to=factories.person(),
+            due_at=timezone.now() + timedelta(days=9),
+        ),
         at=timezone.now(),
     )
 

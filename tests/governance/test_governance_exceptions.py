@@ -368,9 +368,9 @@ def test_exceptions_and_overrides_are_never_changed(database: Database, table: s
     tries = (("DATABASE_URL", InsufficientPrivilege), ("MIGRATION_DATABASE_URL", RestrictViolation))
     for url, error in tries:
         for statement in (
-            "UPDATE governance_{} SET reason = 'x'",
-            "DELETE FROM governance_{}",
-            "TRUNCATE governance_{} CASCADE",
+            "UPDATE {} SET reason = 'x'",
+            "DELETE FROM {}",
+            "TRUNCATE {} CASCADE",
         ):
             with psycopg.connect(database.environment[url]) as raw, pytest.raises(error):
                 raw.execute(statement.format(f"governance_{table}").encode())

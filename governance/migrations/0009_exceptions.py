@@ -104,7 +104,7 @@ GUARDS = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0007_inventory_fields"),
+        ("governance", "0008_evidence_types"),
     ]
 
     operations = [
