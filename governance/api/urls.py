@@ -3,7 +3,19 @@
 from django.urls import path
 
 import governance.api.paths  # noqa: F401 - makes <name:...> and <tile:...> known
-from governance.api import authenticators, controls, endings, evidence, exceptions, findings, gate, jobs, ledger, policies, registry
+from governance.api import (
+    authenticators,
+    controls,
+    endings,
+    evidence,
+    exceptions,
+    findings,
+    gate,
+    jobs,
+    ledger,
+    policies,
+    registry,
+)
 
 urlpatterns = [
     path("whoami", jobs.WhoamiView.as_view()),

@@ -45,7 +45,7 @@ GUARDS = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0009_exceptions"),
+        ("governance", "0010_exceptions"),
     ]
 
     operations = [

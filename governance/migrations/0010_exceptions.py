@@ -104,7 +104,7 @@ GUARDS = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0008_evidence_types"),
+        ("governance", "0009_authenticators"),
     ]
 
     operations = [
