@@ -53,6 +53,8 @@ class LineageEvent(TextChoices):
     FINDING_OPENED = "finding.opened"
     FINDING_CHANGED = "finding.changed"
     FINDING_ESCALATED = "finding.escalated"
+    ATTESTATION_OPENED = "attestation.opened"
+    ATTESTATION_SIGNED = "attestation.signed"
     OFFICER_REFUSED = "officer.refused"
     APPROVAL_SIGNED = "approval.signed"
     APPROVAL_REFUSED = "approval.refused"

@@ -23,6 +23,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Decisions", "governance_decision", "gavel"),
         ("Signatures", "governance_signature", "ink_pen"),
         ("Findings", "governance_finding", "report"),
+        ("Attestations", "governance_attestationperiod", "task_alt"),
         ("Exceptions", "governance_policyexception", "rule_settings"),
         ("Overrides", "governance_override", "emergency_home"),
         ("Policies", "governance_policyversion", "policy"),

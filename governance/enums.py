@@ -224,6 +224,14 @@ class SubjectKind(TextChoices):
     DECISION = "decision", "Decision"
 
 
+class AttestationStep(TextChoices):
+    """The sign-offs of a periodic attestation, in this order."""
+
+    SUBMITTED = "submitted", "Submitted"
+    REVIEWED = "reviewed", "Reviewed"
+    APPROVED = "approved", "Approved"
+
+
 class ExceptionStep(TextChoices):
     """What became of a request that a rule need not hold."""
 

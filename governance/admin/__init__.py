@@ -14,6 +14,7 @@ from governance.admin import (
     ledger,
     model_versions,
     people,
+    periods,
     policies,
     privacy,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ledger",
     "model_versions",
     "people",
+    "periods",
     "policies",
     "privacy",
 ]

@@ -26,12 +26,15 @@ from governance.models.inventory import (
 from governance.models.jobs import Job
 from governance.models.people import ApiToken, User
 from governance.models.policies import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal
+from governance.models.periods import AttestationPeriod, AttestationSignOff
 
 __all__ = [
     "AiSystem",
     "ApiToken",
     "ApprovalRequest",
     "Artifact",
+    "AttestationPeriod",
+    "AttestationSignOff",
     "Authenticator",
     "Dataset",
     "DatasetVersion",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from governance.enums import EndingKind, FindingKind, OverrideStep, Severity, SubjectKind
 from governance.models import DecisionEnding, Deployment, Override
 from governance.selectors.gate import ending_words, gate_assert
+from governance.selectors.periods import attestations_overdue
 from governance.services.findings import FindingReport, escalation_owner, finding_notice
 from modelnotary.ledger.digest import Digest
 
@@ -19,7 +20,7 @@ def findings_watch(*, at: datetime) -> int:
     Returns:
         How many were opened.
     """
-    noticed = [*_deployed_without_decision(at), *_reviews_overdue(at)]
+    noticed = [*_deployed_without_decision(at), *_reviews_overdue(at), *_attestations_overdue(at)]
     return sum(finding_notice(cause=cause, report=report, at=at) is not None for cause, report in noticed)
 
 
@@ -78,6 +79,25 @@ def _reviews_overdue(at: datetime) -> Iterator[tuple[str, FindingReport]]:
                 subject_id=override.decision_id,
                 owner=override.review_owner,
                 escalates_to=escalation_owner(system),
+                due_at=at + _LATER,
+            ),
+        )
+
+
+def _attestations_overdue(at: datetime) -> Iterator[tuple[str, FindingReport]]:
+    for period in attestations_overdue(at=at):
+        yield (
+            f"attestation:{period.id}",
+            FindingReport(
+                kind=FindingKind.VALIDATION_ISSUE,
+                severity=Severity.MEDIUM,
+                title=f"The attestation of {period} is overdue"[:200],
+                description=f"It was due at {period.due_at:%Y-%m-%d %H:%M} UTC.",
+                remediation="Submit, review and approve it.",
+                subject_kind=SubjectKind.SYSTEM,
+                subject_id=period.system_id,
+                owner=period.submitter,
+                escalates_to=escalation_owner(period.system),
                 due_at=at + _LATER,
             ),
         )

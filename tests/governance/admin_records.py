@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from governance.enums import (
     SubjectKind,
     Trust,
 )
-from governance.models import ApiToken, Decision, Evidence, Finding, Override, PolicyException, User
+from governance.models import ApiToken, AttestationPeriod, Decision, Evidence, Finding, Override, PolicyException, User
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
@@ -40,6 +40,7 @@ from governance.services.jobs import job_create
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
 from governance.services.overrides import OverrideTerms, override_request
+from governance.services.periods import PeriodTerms, period_open
 from governance.services.privacy import legal_hold_set, person_erasure_request
 from governance.services.proofs import authenticator_of
 from modelnotary.ids import new_id
@@ -173,6 +174,7 @@ def records_make(database: Database, memory: Path) -> Records:
         exception_make(case),
         override_make(case),
         finding_make(case),
+        period_make(case),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -187,6 +189,7 @@ def _crowd(case: factories.Case) -> None:
     exception_make(case)
     override_make(case)
     finding_make(case)
+    period_make(case)
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
     document_make(case, DocumentKind.BUNDLE, b"a bundle")
 
@@ -255,6 +258,25 @@ def finding_make(case: factories.Case) -> Finding:
             owner=factories.person(),
             escalates_to=factories.person(),
             due_at=timezone.now() + timedelta(days=9),
+        ),
+        at=timezone.now(),
+    )
+
+
+def period_make(case: factories.Case) -> AttestationPeriod:
+    """A period of a year of its own that nobody has attested."""
+    submitter, reviewer, approver = (factories.person() for _ in range(3))
+    year = 2000 + AttestationPeriod.objects.count()
+    return period_open(
+        officer=Officer(factories.person(Role.COMPLIANCE), factories.PASSWORD),
+        terms=PeriodTerms(
+            system=case.version.model.system,
+            starts_on=date(year, 1, 1),
+            ends_on=date(year, 12, 31),
+            due_at=timezone.now() + timedelta(days=1),
+            submitter=submitter,
+            reviewer=reviewer,
+            approver=approver,
         ),
         at=timezone.now(),
     )
