@@ -4,10 +4,10 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import governance_decisions
 import governance_lineage
 import governance_manifest
 import governance_policy
-import governance_decisions
 from installation import disk, installation
 from suite import Row, parts_chosen, parts_measure
 
@@ -29,8 +29,6 @@ ON_SERVICES: dict[str, Callable[[EmbeddedServices], Iterator[Row]]] = {
 
 def main() -> int:
     """Measure, print and write."""
-    chosen = parts_chosen(PARTS, __doc__)
-    return parts_measure("governance", {name: PARTS[name] for name in chosen}, fsync="as the embedded server has it")
     chosen = parts_chosen([*PARTS, *ON_SERVICES], __doc__)
     if ON_SERVICES.keys().isdisjoint(chosen):
         return parts_measure("governance", {name: PARTS[name] for name in chosen}, fsync="no database is measured")
