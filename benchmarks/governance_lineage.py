@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import psycopg
-from installation import Database, database, installation
+from installation import Database, database
 from suite import ROUNDS, Row, compared, measured, say
+
+from config.embedded import EmbeddedServices
 
 THINGS = 40_000
 STEPS = 100_000
@@ -40,9 +42,9 @@ COPY governance_lineageedge (id, source_kind, source_id, target_kind, target_id,
 """
 
 
-def rows() -> Iterator[Row]:
+def rows(services: EmbeddedServices) -> Iterator[Row]:
     """Measure pages of walks, refusals of circles, and new steps, on one graph."""
-    with installation() as services, database(services, "lineage") as made:
+    with database(services, "lineage") as made:
         say(f"{STEPS:,} steps between {THINGS:,} things")
         pairs = _fill(made)
         with made.connect("app") as connection:

@@ -45,7 +45,7 @@ GUARDS = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0010_exceptions"),
+        ("governance", "0013_exceptions"),
     ]
 
     operations = [

@@ -104,7 +104,7 @@ GUARDS = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0009_authenticators"),
+        ("governance", "0012_lineage_without_circles"),
     ]
 
     operations = [

@@ -60,7 +60,7 @@ GUARDS = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0011_findings"),
+        ("governance", "0014_findings"),
     ]
 
     operations = [
