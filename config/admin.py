@@ -28,6 +28,8 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Overrides", "governance_override", "emergency_home"),
         ("Policies", "governance_policyversion", "policy"),
         ("Policy drafts", "governance_policydraft", "edit_document"),
+        ("Policies in force", "governance_policyattachment", "assignment_turned_in"),
+        ("Proposals for policies", "governance_attachmentproposal", "approval_delegation"),
     ),
     "Inventory": (
         ("AI systems", "governance_aisystem", "account_tree"),

@@ -68,7 +68,7 @@ REASONS = {
 
 def bank_play(demo: "Demo") -> dict[str, Any]:
     """Play the act and give its digests and verdicts."""
-    policy = policy_publish(demo, "bank", "ruth.alvarez")
+    policy = policy_publish(demo, "bank", "ines.weber", "ruth.alvarez")
     with demo.client("bank-pipeline") as client:
         client.post("systems", SYSTEM)
         client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)

@@ -64,7 +64,7 @@ STAFF = (
 
 def hospital_play(demo: "Demo") -> dict[str, Any]:
     """Play the act and give its digests and verdicts."""
-    policy = policy_publish(demo, "hospital", "peter.lang")
+    policy = policy_publish(demo, "hospital", "helen.moss", "peter.lang")
     with demo.client("hospital-pipeline") as client:
         client.post("systems", SYSTEM)
         client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)

@@ -24,16 +24,25 @@ class Registered:
     holdout_digest: str
 
 
-def policy_publish(demo: "Demo", house: str, publisher: str) -> dict[str, Any]:
-    """Have one person draft a house's policy and another one publish it, with the password; a text in force stays."""
+def policy_publish(demo: "Demo", house: str, author: str, publisher: str) -> dict[str, Any]:
+    """Have one person draft a house's policy and propose it, and another one publish and confirm it.
+
+    What is in force from an earlier run stays.
+    """
     path = Path(__file__).parent / "policies" / f"{house}-production.yaml"
-    with demo.client(f"{house}-policy-author") as client:
-        draft: dict[str, Any] = client.post("policies", {"document": path.read_text(encoding="utf-8")})
-    demo.say(f"  policy {draft['policy']} drafted by {draft['drafted_by']}: {draft['digest']}")
-    password = {"password": demo.secrets["passwords"][publisher]}
-    with demo.client(f"{house}-policy-publisher") as client:
-        version: dict[str, Any] = client.post(f"policy-drafts/{draft['id']}/publication", password)
-    demo.say(f"  published by {version['published_by']} as version {version['number']}")
+    passwords = {person: {"password": demo.secrets["passwords"][person]} for person in (author, publisher)}
+    with demo.client(f"{house}-policy-author") as first, demo.client(f"{house}-policy-publisher") as second:
+        draft = first.post("policies", {"document": path.read_text(encoding="utf-8")})
+        demo.say(f"  policy {draft['policy']} drafted by {draft['drafted_by']}: {draft['digest']}")
+        version: dict[str, Any] = second.post(f"policy-drafts/{draft['id']}/publication", passwords[publisher])
+        demo.say(f"  published by {version['published_by']} as version {version['number']}")
+        place = {"policy": version["policy"], "environment": f"{house}-production"}
+        in_force = second.get("policy-attachments")
+        if not any(place.items() <= attachment.items() for attachment in in_force):
+            asked = {"kind": "attach", "reason": "The demonstration needs rules for its production environment."}
+            proposal = first.post("policy-attachment-proposals", place | asked | passwords[author])
+            second.post(f"policy-attachment-proposals/{proposal['id']}/confirmation", passwords[publisher])
+        demo.say(f"  in force in {place['environment']}, by the same two people")
     return version
 
 

@@ -281,3 +281,10 @@ class JobType(TextChoices):
     BIAS = "bias", "Bias assessment"
     REPORT = "report", "Report"
     BUNDLE = "bundle", "Evidence bundle"
+
+
+class AttachmentKind(TextChoices):
+    """What is proposed for a policy in a place."""
+
+    ATTACH = "attach", "Attach"
+    DETACH = "detach", "Detach"

@@ -16,22 +16,27 @@ from django.utils import timezone
 
 from audit.sealing import value_seal
 from governance.actors import system_actor
-from governance.enums import PEOPLE_ONLY, EvidenceType, Role, Scope, Vote
+from governance.enums import PEOPLE_ONLY, AttachmentKind, EvidenceType, Role, Scope, Vote
 from governance.models import (
     AiSystem,
     ApprovalRequest,
+    AttachmentProposal,
     Authenticator,
     Decision,
     Evidence,
     ModelVersion,
+    Policy,
+    PolicyAttachment,
     PolicyDraft,
     PolicyVersion,
     Signature,
     SystemDeclaration,
     User,
 )
+from governance.selectors.policies import attachment_at
 from governance.services import inventory
 from governance.services.approvals import SigningIntent, approval_sign
+from governance.services.attachments import attachment_confirm, attachment_propose
 from governance.services.authenticator_secrets import secret_open
 from governance.services.authenticators import authenticator_confirm, authenticator_request, authenticator_revoke
 from governance.services.decisions import decision_evaluate
@@ -256,10 +261,34 @@ def draft(environment: str, author: User | None = None, **changes: Any) -> Polic
     return policy_draft(actor=author or person(Role.ENGINEER), document=text, at=timezone.now())
 
 
-def policy(publisher: User, environment: str, **changes: Any) -> PolicyVersion:
-    """A policy that an engineer drafted and this officer published."""
+def published(publisher: User, environment: str, **changes: Any) -> PolicyVersion:
+    """A policy that an engineer drafted and this officer published; it is in force nowhere."""
     officer = Officer(publisher, PASSWORD)
     return policy_publish(officer=officer, draft=draft(environment, **changes), at=timezone.now())
+
+
+def policy(publisher: User, environment: str, **changes: Any) -> PolicyVersion:
+    """The same, in force in the environment for all tiers."""
+    version = published(publisher, environment, **changes)
+    attach(version.policy, environment, Officer(publisher, PASSWORD))
+    return version
+
+
+def proposal(policy: Policy, environment: str, tier: str = "", **changes: Any) -> AttachmentProposal:
+    """An officer's proposal to put a policy in force."""
+    officer = Officer(person(Role.MODEL_RISK), PASSWORD)
+    usual = {"kind": AttachmentKind.ATTACH, "reason": REASON, "officer": officer, "at": timezone.now()}
+    return attachment_propose(**(usual | changes), policy=policy, environment=environment, tier=tier)
+
+
+def attach(policy: Policy, environment: str, officer: Officer | None = None, tier: str = "") -> PolicyAttachment:
+    """What is in force once a second officer confirmed it; as it is where the policy is in force already."""
+    standing = attachment_at(environment=environment, tier=tier, at=timezone.now())
+    if standing and standing.policy == policy:
+        return standing
+    proposed = proposal(policy, environment, tier)
+    second = officer or Officer(person(Role.COMPLIANCE), PASSWORD)
+    return attachment_confirm(officer=second, proposal=proposed, at=timezone.now())
 
 
 @dataclass(frozen=True)

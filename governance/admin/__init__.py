@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 
 from governance.admin import (
+    attachments,
     authenticators,
     decisions,
     evidence,
@@ -20,6 +21,7 @@ from governance.admin import (
 )
 
 __all__ = [
+    "attachments",
     "authenticators",
     "decisions",
     "evidence",

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
+from governance.admin.attachments import attach_actions, attach_addresses, attachments_section
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
 from governance.admin.cells import NOTHING, Cell, badge, code, link, moment, record_address, whole
 from governance.admin.ledger import attachment, ledger_section
@@ -24,17 +25,23 @@ class PolicyAdmin(GovernedAdmin[Policy]):
     """Policies."""
 
     kinds = ("policy",)
-    list_display = ("slug", "environment", moment_column("created_at"))
-    search_fields = ("id__exact", "slug__exact", "environment__exact")
+    list_display = ("slug", moment_column("created_at"))
+    search_fields = ("id__exact", "slug__exact")
     ordering = ("slug",)
 
-    def page(self, request: HttpRequest, record: Policy) -> Page:  # noqa: ARG002
-        """Show a policy's versions."""
+    def addresses(self) -> tuple[Address, ...]:
+        """Offer to propose where it is in force."""
+        return attach_addresses(self)
+
+    def page(self, request: HttpRequest, record: Policy) -> Page:
+        """Show where a policy is in force, and its versions."""
         versions = record.versions.select_related("published_by", "draft__drafted_by").order_by("-number")
         return Page(
             heading=record.slug,
-            lead=f"Decides what may go to {record.environment}. The newest version is in force.",
+            lead="The newest version is in force wherever the policy is attached.",
+            actions=attach_actions(request, record),
             sections=(
+                attachments_section(record),
                 Table(
                     title="Versions",
                     columns=("Version", "Digest", "Drafted by", "Published by", "Published"),
@@ -155,7 +162,7 @@ def _draft_rows(draft: PolicyDraft, policy: PolicyDocument) -> tuple[tuple[str, 
     return (
         ("Id", code(draft.id)),
         ("Policy", draft.slug),
-        ("Environment", policy.environment),
+        ("Written for", policy.environment or "any environment"),
         ("Digest", whole(draft.digest)),
         ("Drafted by", link(draft.drafted_by, draft.drafted_by.printed_name)),
         ("Drafted", moment(draft.drafted_at)),
@@ -189,7 +196,7 @@ def _rows(version: PolicyVersion, policy: PolicyDocument) -> tuple[tuple[str, Ce
     return (
         ("Id", code(version.id)),
         ("Policy", link(version.policy)),
-        ("Environment", policy.environment),
+        ("Written for", policy.environment or "any environment"),
         ("Digest", whole(version.digest)),
         ("A passed decision holds for", f"{policy.valid_days} days"),
         ("Signatures needed", approvals.quorum),

@@ -1,4 +1,4 @@
-"""Policies: drafted by one caller, published by another."""
+"""Policies: drafted by one caller, published by another, and put in force by two."""
 
 from typing import ClassVar
 
@@ -9,8 +9,10 @@ from rest_framework.response import Response
 
 from governance.api import policy_serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
-from governance.enums import Scope
-from governance.models import PolicyDraft
+from governance.enums import AttachmentKind, Scope
+from governance.models import AttachmentProposal, Policy, PolicyDraft
+from governance.selectors.policies import attachments_standing
+from governance.services.attachments import attachment_confirm, attachment_propose
 from governance.services.officers import Officer
 from governance.services.policies import policy_check, policy_draft, policy_publish, policy_withdraw
 
@@ -104,3 +106,64 @@ class PolicyCheckView(GovernedView):
         """Give every fault with its line, column and a caret; nothing is kept."""
         faults = policy_check(document=parsed(s.PolicyInput, request)["document"])
         return Response(s.PolicyCheckOutput({"valid": not faults, "diagnostics": faults}).data)
+
+
+class AttachmentsView(GovernedView):
+    """What is in force."""
+
+    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
+
+    @operation("policy_attachments", "Read which policies are in force", gives={200: s.AttachmentOutput(many=True)})
+    def get(self, request: Request) -> Response:  # noqa: ARG002
+        """Give every attachment in force now; the reading is logged."""
+        attachments = attachments_standing(at=timezone.now())
+        self.viewed("policy_attachment", "list")
+        return Response(s.AttachmentOutput(attachments, many=True).data)
+
+
+class AttachmentProposalsView(GovernedView):
+    """Proposing what is in force."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_PUBLISH}
+
+    @operation(
+        "policy_attachment_propose",
+        "Propose that a policy be in force in an environment, or no longer",
+        takes=s.AttachmentProposalInput,
+        gives={201: s.AttachmentProposalOutput},
+        problems=(400, 404, 409, 422),
+    )
+    def post(self, request: Request) -> Response:
+        """Keep the proposal; another officer has seven days to confirm it."""
+        body = parsed(s.AttachmentProposalInput, request)
+        proposal = attachment_propose(
+            officer=Officer(self.caller(), body.pop("password")),
+            policy=found(Policy.objects.all(), "policy", slug=body.pop("policy")),
+            kind=AttachmentKind(body.pop("kind")),
+            at=timezone.now(),
+            **body,
+        )
+        return Response(s.AttachmentProposalOutput(proposal).data, status=status.HTTP_201_CREATED)
+
+
+class ConfirmationView(GovernedView):
+    """Confirming what another officer proposed."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_PUBLISH}
+
+    @operation(
+        "policy_attachment_confirm",
+        "Confirm what another officer proposed to be in force",
+        takes=s.PublicationInput,
+        gives={201: s.AttachmentOutput},
+        problems=(400, 404, 409, 422),
+    )
+    def post(self, request: Request, proposal_id: str) -> Response:
+        """Change what is in force, with the password given afresh."""
+        proposals = AttachmentProposal.objects.select_related("policy", "proposed_by", "replaces")
+        attachment = attachment_confirm(
+            officer=Officer(self.caller(), parsed(s.PublicationInput, request)["password"]),
+            proposal=found(proposals, "proposal", pk=proposal_id),
+            at=timezone.now(),
+        )
+        return Response(s.AttachmentOutput(attachment).data, status=status.HTTP_201_CREATED)

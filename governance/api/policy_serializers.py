@@ -5,8 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from governance.api.serializers import StrictSerializer
-from governance.models import PolicyDraft, PolicyVersion
-from governance.policy.document import DOCUMENT_LIMIT
+from governance.enums import AttachmentKind
+from governance.models import AttachmentProposal, PolicyAttachment, PolicyDraft, PolicyVersion
+from governance.policy.document import DOCUMENT_LIMIT, SLUG
 
 
 class PolicyInput(StrictSerializer):
@@ -36,13 +37,12 @@ class PolicyDraftOutput(serializers.ModelSerializer[PolicyDraft]):
 
 class PolicyVersionOutput(serializers.ModelSerializer[PolicyVersion]):
     policy = serializers.SlugField(source="policy.slug")
-    environment = serializers.SlugField(source="policy.environment")
     draft = serializers.CharField(source="draft_id", allow_null=True)
     published_by = serializers.CharField(source="published_by.printed_name")
 
     class Meta:
         model = PolicyVersion
-        fields = ("id", "policy", "environment", "number", "digest", "draft", "published_by", "published_at")
+        fields = ("id", "policy", "number", "digest", "draft", "published_by", "published_at")
 
 
 class DiagnosticOutput(serializers.Serializer[Any]):
@@ -56,3 +56,31 @@ class DiagnosticOutput(serializers.Serializer[Any]):
 class PolicyCheckOutput(serializers.Serializer[Any]):
     valid = serializers.BooleanField()
     diagnostics = DiagnosticOutput(many=True)
+
+
+class AttachmentProposalInput(StrictSerializer):
+    policy = serializers.RegexField(SLUG, max_length=80)
+    kind = serializers.ChoiceField(choices=AttachmentKind.choices)
+    environment = serializers.RegexField(SLUG, max_length=80)
+    tier = serializers.RegexField(
+        SLUG, max_length=40, required=False, default="", allow_blank=True, help_text="Empty for all tiers."
+    )
+    reason = serializers.CharField(max_length=4000)
+    password = serializers.CharField(trim_whitespace=False, write_only=True, help_text="Given afresh; never stored.")
+
+
+class AttachmentProposalOutput(serializers.ModelSerializer[AttachmentProposal]):
+    policy = serializers.SlugField(source="policy.slug")
+    proposed_by = serializers.CharField(source="proposed_by.printed_name")
+
+    class Meta:
+        model = AttachmentProposal
+        fields = ("id", "kind", "policy", "environment", "tier", "reason", "proposed_by", "proposed_at")
+
+
+class AttachmentOutput(serializers.ModelSerializer[PolicyAttachment]):
+    policy = serializers.SlugField(source="policy.slug")
+
+    class Meta:
+        model = PolicyAttachment
+        fields = ("id", "policy", "environment", "tier", "valid_from", "valid_to")

@@ -25,8 +25,15 @@ from governance.models.inventory import (
 )
 from governance.models.jobs import Job
 from governance.models.people import ApiToken, User
-from governance.models.policies import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal
 from governance.models.periods import AttestationPeriod, AttestationSignOff
+from governance.models.policies import (
+    AttachmentProposal,
+    Policy,
+    PolicyAttachment,
+    PolicyDraft,
+    PolicyVersion,
+    PolicyWithdrawal,
+)
 
 __all__ = [
     "AiSystem",
@@ -35,6 +42,7 @@ __all__ = [
     "Artifact",
     "AttestationPeriod",
     "AttestationSignOff",
+    "AttachmentProposal",
     "Authenticator",
     "Dataset",
     "DatasetVersion",
@@ -53,6 +61,7 @@ __all__ = [
     "Override",
     "OverrideStepRecord",
     "Policy",
+    "PolicyAttachment",
     "PolicyDraft",
     "PolicyException",
     "PolicyExceptionStep",

@@ -64,11 +64,20 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy that can be evaluated."""
+    """A policy that can be evaluated.
+
+    Attributes:
+        policy: Its name.
+        title: What it is about.
+        environment: The one environment that it is written for, or None when it may be in force in any.
+        valid_days: How many days a passed decision holds.
+        rules: At least one.
+        approvals: Who must sign.
+    """
 
     policy: str
     title: str
-    environment: str
+    environment: str | None
     valid_days: int
     rules: tuple[Rule, ...]
     approvals: Approvals
@@ -105,7 +114,7 @@ class _Reader:
         parsed = PolicyDocument(
             policy=self._slug(document, "policy"),
             title=self._text(document, "title", ""),
-            environment=self._slug(document, "environment"),
+            environment=self._slug(document, "environment") if "environment" in document else None,
             valid_days=self._count(document, "valid_days", "", _VALID_DAYS_LIMIT),
             rules=tuple(rule for index, item in enumerate(rules) if (rule := self._rule(item, f"/rules/{index}"))),
             approvals=approvals,

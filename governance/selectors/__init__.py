@@ -18,7 +18,6 @@ from governance.models import (
     Evidence,
     LineageEdge,
     ModelVersion,
-    PolicyVersion,
     SystemDeclaration,
 )
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
@@ -38,12 +37,6 @@ def model_version_get(*, digest: Digest) -> ModelVersion:
         return ModelVersion.objects.select_related("model__system", "author", "artifact").get(artifact=digest.text)
     except ModelVersion.DoesNotExist as error:
         raise UnknownArtifactError(f"no model version with digest {digest} is registered") from error
-
-
-def policy_current(*, environment: str) -> PolicyVersion | None:
-    """Give the policy version in force for an environment, or None when it has no policy."""
-    versions = PolicyVersion.objects.filter(policy__environment=environment)
-    return versions.select_related("policy").order_by("-number").first()
 
 
 def evidence_context(version: ModelVersion) -> Context:

@@ -8,8 +8,9 @@ from django.conf import settings
 from governance.enums import DecisionStanding, DecisionState, OverrideStep
 from governance.models import Decision, DecisionEnding, ModelVersion, Override
 from governance.policy.evaluation import NOT_BLOCKING
-from governance.selectors import evidence_context, model_version_get, policy_current, rests_on
+from governance.selectors import evidence_context, model_version_get, rests_on
 from governance.selectors.exceptions import exceptions_stand, overrides_in_force
+from governance.selectors.policies import policy_for
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
 from modelnotary.attest.override import override_open
@@ -81,7 +82,7 @@ def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[s
         return "decision-expired", f"decision {decision.id} {end}; request a new decision"
     if not _attested(decision, version):
         return "attestation-invalid", f"decision {decision.id} is not what the decision key signed; request a new one"
-    current = policy_current(environment=decision.environment)
+    current = policy_for(version=version, environment=decision.environment, at=at)
     if current is None or current.pk != decision.policy_version_id:
         return "policy-changed", "the policy changed after the decision; request a new decision"
     if not rests_on(decision, evidence_context(version)):

@@ -26,9 +26,10 @@ from governance.policy.evaluation import (
     no_policy_result,
     results_bytes,
 )
-from governance.selectors import evidence_context, evidence_set_digest, model_version_get, policy_current, rests_on
+from governance.selectors import evidence_context, evidence_set_digest, model_version_get, rests_on
 from governance.selectors.exceptions import exceptions_in_force, exceptions_stand, exceptions_used
 from governance.selectors.gate import decision_standing
+from governance.selectors.policies import policy_for
 from governance.services.attestations import decision_attest
 from governance.services.endings import decision_supersede
 from governance.services.policies import policy_document
@@ -52,7 +53,7 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     """
     version = model_version_get(digest=digest)
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # 1
-    policy = policy_current(environment=environment)  # 2
+    policy = policy_for(version=version, environment=environment, at=at)  # 2
     context = replace(
         evidence_context(version), exceptions=exceptions_in_force(version=version, environment=environment, at=at)
     )

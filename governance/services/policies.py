@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from audit.enums import LineageEvent
 from audit.services import event_record
@@ -13,6 +13,7 @@ from governance.errors import ConflictError
 from governance.models import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal, User
 from governance.policy.document import PolicyDocument, parse_policy
 from governance.policy.errors import Diagnostic, PolicyError
+from governance.selectors.policies import attachments_standing
 from governance.services.locks import name_lock
 from governance.services.officers import Officer, person_require
 from governance.services.steps import officer_step, other_person_require, step_hindrance, words_require
@@ -31,11 +32,13 @@ def policy_draft(*, actor: User, document: str, at: datetime) -> PolicyDraft:
 
     Raises:
         PolicyError: The document has faults; all of them are listed.
-        ConflictError: The environment has another policy, or the policy another environment.
+        ConflictError: The policy is attached to another environment than the text is written for.
     """
     parsed = parse_policy(document, roles=frozenset(Role.values))
     name_lock("governance.policies")
-    policy = _policy_named(parsed)
+    policy = Policy.objects.filter(slug=parsed.policy).first()
+    if policy:
+        _require_attachable(policy, parsed, at)
     digest = Digest.of(document.encode())
     if standing := _standing(parsed.policy, policy, digest):
         return standing
@@ -46,7 +49,7 @@ def policy_draft(*, actor: User, document: str, at: datetime) -> PolicyDraft:
         event=LineageEvent.POLICY_DRAFTED,
         actor=actor_of(actor),
         subject=Subject("policy_draft", draft.id, digest),
-        data={"slug": draft.slug, "environment": parsed.environment},
+        data={"slug": draft.slug},
         at=at,
     )
     return draft
@@ -59,7 +62,8 @@ def policy_publish(*, officer: Officer, draft: PolicyDraft, at: datetime) -> Pol
         HumanRequiredError: A service account tries.
         SeparationOfDutiesError: Whoever wrote it, a superuser, or somebody who is no officer tries.
         ReauthenticationError: The password is wrong.
-        ConflictError: The draft was withdrawn or is published already, or the environment has another policy.
+        ConflictError: The draft was withdrawn or is published already, or the policy is attached to another environment
+            than the text is written for.
     """
     subject = Subject("policy_draft", draft.id)
     with officer_step(officer=officer, roles=PUBLISHERS, step="policy.publish", subject=subject, at=at):
@@ -121,16 +125,14 @@ def policy_document(version: PolicyVersion) -> PolicyDocument:
     return parse_policy(version.document, roles=frozenset(Role.values))
 
 
-def _policy_named(parsed: PolicyDocument) -> Policy | None:
-    """Give the policy that a document is a version of, or None when it would be the first."""
-    for policy in Policy.objects.filter(Q(slug=parsed.policy) | Q(environment=parsed.environment)):
-        if (policy.slug, policy.environment) != (parsed.policy, parsed.environment):
+def _require_attachable(policy: Policy, parsed: PolicyDocument, at: datetime) -> None:
+    """Demand that a text may be in force wherever its policy is: a new version is in force there at once."""
+    for attachment in attachments_standing(policy=policy, at=at):
+        if parsed.environment and parsed.environment != attachment.environment:
             raise ConflictError(
-                f'policy "{policy.slug}" governs environment "{policy.environment}"; '
-                "one policy governs one environment, so give the other one a policy of its own"
+                f'{policy} is attached to environment "{attachment.environment}", and this text is written for '
+                f'"{parsed.environment}"; detach it there first, or give the text a policy of its own'
             )
-        return policy
-    return None
 
 
 def _standing(slug: str, policy: Policy | None, digest: Digest) -> PolicyDraft | None:
@@ -143,9 +145,8 @@ def _standing(slug: str, policy: Policy | None, digest: Digest) -> PolicyDraft |
 
 def _published(publisher: User, draft: PolicyDraft, at: datetime) -> PolicyVersion:
     parsed = parse_policy(draft.document, roles=frozenset(Role.values))
-    policy = _policy_named(parsed) or Policy.objects.create(
-        slug=parsed.policy, environment=parsed.environment, created_at=at
-    )
+    policy, _ = Policy.objects.get_or_create(slug=parsed.policy, defaults={"created_at": at})
+    _require_attachable(policy, parsed, at)
     version = PolicyVersion.objects.create(
         policy=policy,
         number=(policy.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
@@ -163,7 +164,6 @@ def _published(publisher: User, draft: PolicyDraft, at: datetime) -> PolicyVersi
             "policy": policy.id,
             "slug": policy.slug,
             "number": version.number,
-            "environment": policy.environment,
             "draft": draft.id,
             "drafted_by": draft.drafted_by_id,
         },

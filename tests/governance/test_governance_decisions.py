@@ -212,7 +212,7 @@ def test_things_registered_at_once_are_registered_once() -> None:
 
     environment, publisher = factories.unique("published"), factories.person(Role.COMPLIANCE)
     assert len(set(at_once(*[register] * 6))) == 1
-    assert len(set(at_once(*[lambda: factories.policy(publisher, environment).id] * 6))) == 1
+    assert len(set(at_once(*[lambda: factories.published(publisher, environment).id] * 6))) == 1
     assert sorted(version.model.versions.values_list("number", flat=True)) == [1, 2]
 
 

@@ -189,7 +189,7 @@ def test_two_officers_at_once_publish_one_version(people: People) -> None:
         lambda: policy_publish(officer=officers[1], draft=draft, at=now).id,
     )
     assert sorted(isinstance(end, ConflictError) for end in ends) == [False, True]
-    assert PolicyVersion.objects.filter(policy__environment=environment).count() == 1
+    assert PolicyVersion.objects.filter(policy__slug=draft.slug).count() == 1
 
 
 # --- The same in SQL, as the application's role -----------------------------------------------------------------------
