@@ -34,7 +34,9 @@ class Scope(TextChoices):
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
-PEOPLE_ONLY = frozenset({Scope.APPROVAL_VOTE, Scope.FINDING_WRITE, Scope.GATE_OVERRIDE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH})
+PEOPLE_ONLY = frozenset(
+    {Scope.APPROVAL_VOTE, Scope.FINDING_WRITE, Scope.GATE_OVERRIDE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH}
+)
 """Scopes that no token of a service account can have."""
 
 

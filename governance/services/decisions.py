@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any

@@ -266,10 +266,16 @@ def test_the_database_excludes_two_policies_in_one_place_at_a_moment(
     policies = [in_any_environment(publisher).policy for _ in range(2)]
     proposals = [factories.proposal(policy, environment) for policy in policies]
     begun = timezone.now()
-    with psycopg.connect(database.environment["DATABASE_URL"]) as connection, pytest.raises(ExclusionViolation):
-        for policy, proposal in zip(policies, proposals, strict=True):
-            own = {"policy": policy.id, "under": proposal.id, "environment": environment, "tier": "", "at": begun}
-            connection.execute(INSERT, rows.values | own | {"id": new_id("pat")})
+    first, second = (
+        rows.values
+        | {"policy": policy.id, "under": proposal.id, "environment": environment, "tier": "", "at": begun}
+        | {"id": new_id("pat")}
+        for policy, proposal in zip(policies, proposals, strict=True)
+    )
+    with psycopg.connect(database.environment["DATABASE_URL"]) as connection:
+        connection.execute(INSERT, first)
+        with pytest.raises(ExclusionViolation):
+            connection.execute(INSERT, second)
 
 
 ENDS = {
