@@ -37,7 +37,7 @@ DECLARE
   proposal governance_attachmentproposal;
 BEGIN
   SELECT * INTO proposal FROM governance_attachmentproposal WHERE id = proposal_id;
-  IF proposal.id IS NULL OR ARRAY[proposal.environment, proposal.tier] <> place[1:2]
+  IF proposal.id IS NULL OR (proposal.environment, proposal.tier) IS DISTINCT FROM (place[1], place[2])
      OR NOT (proposal.kind = 'attach' AND proposal.policy_id = place[3]
              OR step = 'end' AND (proposal.kind = 'attach' OR proposal.policy_id = place[3])) THEN
     RAISE EXCEPTION 'refused: nobody proposed this for %', place USING ERRCODE = 'restrict_violation';
