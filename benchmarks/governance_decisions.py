@@ -84,11 +84,15 @@ def _policy() -> tuple[str, "User"]:
     """Publish a policy of 12 rules of which the last is missed; give its environment and who asks."""
     import factories
 
+    from governance.enums import Role
+
     environment = factories.unique("bench")
     rule = factories.policy_document(environment)["rules"][0]
     rules = [rule | {"id": f"PERF-{number:03}"} for number in range(1, RULES)]
     factories.policy(
-        factories.person(), environment, rules=[*rules, rule | {"id": "PERF-999", "clause": "performance.auc > 0.9"}]
+        factories.person(Role.COMPLIANCE),
+        environment,
+        rules=[*rules, rule | {"id": "PERF-999", "clause": "performance.auc > 0.9"}],
     )
     return environment, factories.person()
 
