@@ -277,7 +277,12 @@ def policy(publisher: User, environment: str, **changes: Any) -> PolicyVersion:
 def proposal(policy: Policy, environment: str, tier: str = "", **changes: Any) -> AttachmentProposal:
     """An officer's proposal to put a policy in force."""
     officer = Officer(person(Role.MODEL_RISK), PASSWORD)
-    usual = {"kind": AttachmentKind.ATTACH, "reason": REASON, "officer": officer, "at": timezone.now()}
+    usual: dict[str, Any] = {
+        "kind": AttachmentKind.ATTACH,
+        "reason": REASON,
+        "officer": officer,
+        "at": timezone.now(),
+    }
     return attachment_propose(**(usual | changes), policy=policy, environment=environment, tier=tier)
 
 

@@ -1,5 +1,6 @@
 """Which policy is in force where and when, and the two people it takes to change that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from governance.selectors.policies import policy_current
 from governance.services.attachments import PROPOSAL_STANDS, attachment_confirm
 from governance.services.decisions import decision_evaluate
 from governance.services.officers import Officer
-from governance.services.policies import policy_draft
+from governance.services.policies import policy_draft, policy_publish
 from modelnotary.ids import new_id
 
 PASSWORD = {"password": factories.PASSWORD}
@@ -41,7 +42,7 @@ def in_any_environment(publisher: User) -> PolicyVersion:
     document = factories.policy_document("x") | {"policy": factories.unique("anywhere")}
     text = yaml.safe_dump({key: value for key, value in document.items() if key != "environment"})
     draft = policy_draft(actor=factories.person(Role.ENGINEER), document=text, at=timezone.now())
-    return factories.policy_publish(officer=Officer(publisher, factories.PASSWORD), draft=draft, at=timezone.now())
+    return policy_publish(officer=Officer(publisher, factories.PASSWORD), draft=draft, at=timezone.now())
 
 
 def current(environment: str, tier: str = "", at: datetime | None = None) -> PolicyVersion | None:
@@ -52,7 +53,7 @@ def test_a_policy_decides_nothing_until_two_officers_attach_it(publisher: User) 
     environment = factories.unique("unattached")
     version = factories.published(publisher, environment)
     case = factories.waiting_case()
-    asked = {"actor": case.requester, "digest": case.digest, "environment": environment}
+    asked: dict[str, Any] = {"actor": case.requester, "digest": case.digest, "environment": environment}
     denied = decision_evaluate(**asked, at=timezone.now())
     assert (denied.state, denied.rules[0]["reason_code"]) == (DecisionState.FAILED, "no-policy")
     factories.attach(version.policy, environment)
@@ -106,7 +107,7 @@ def confirm(proposal: AttachmentProposal, by: Officer, at: datetime | None = Non
     return attachment_confirm(officer=by, proposal=proposal, at=at or timezone.now())
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[AttachmentProposal], Officer], str]] = {
     "whoever proposed it": (lambda proposal: Officer(proposal.proposed_by, factories.PASSWORD), "separation-of-duties"),
     "an engineer": (lambda _: officer(Role.ENGINEER), "separation-of-duties"),
     "a superuser": (lambda _: Officer(factories.administrator(), factories.PASSWORD), "separation-of-duties"),
