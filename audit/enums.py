@@ -32,6 +32,8 @@ class LineageEvent(TextChoices):
     LINEAGE_RECORDED = "lineage.recorded"
     ARTIFACT_STORED = "artifact.stored"
     EVIDENCE_DEPOSITED = "evidence.deposited"
+    EVIDENCE_SUPERSEDED = "evidence.superseded"
+    EVIDENCE_SUPERSESSION_ACCEPTED = "evidence.supersession_accepted"
     POLICY_DRAFTED = "policy.drafted"
     POLICY_WITHDRAWN = "policy.withdrawn"
     POLICY_PUBLISHED = "policy.published"

@@ -9,7 +9,7 @@ from governance.actors import system_actor
 from governance.enums import EvidenceType, JobType, LineageKind, LineageRole, Trust
 from governance.errors import RejectedInputError
 from governance.models import DatasetVersion, Job, ModelVersion, User
-from governance.services.evidence import evidence_deposit
+from governance.services.evidence import Deposit, evidence_deposit
 from governance.services.inventory import artifact_path
 from governance.services.jobs import job_create
 from governance.services.lineage import lineage_record
@@ -58,9 +58,8 @@ def _assess(job: Job, progress: Progress, clock: Clock) -> Callable[[], str]:
         now = clock()
         evidence = evidence_deposit(
             producer=job.requested_by,
-            version=version,
-            kind=EvidenceType(job.type),
-            payload=payload,
+            subject=version,
+            deposit=Deposit(kind=EvidenceType(job.type).value, payload=payload),
             measured=True,
             at=now,
             actor=system_actor("worker"),

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audit.enums import LineageEvent, Log
 from audit.exporting import log_parts
@@ -153,7 +153,7 @@ def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tup
             yield f"{log_folder(signed.origin)}/{name}", data
     yield TRUST_FILE, (settings.NOTARY_HOME / TRUST_FILE).read_bytes()
     covered = _covered(checkpoint)
-    for evidence in Evidence.objects.filter(model_version=version):
+    for evidence in _evidence(version):
         if evidence.id in covered:
             yield f"evidence/{evidence.id}.json", bytes(evidence.document)
     for decision in Decision.objects.filter(model_version=version, attestation__isnull=False):
@@ -167,6 +167,13 @@ def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tup
         "reports.json",
         reports_file({item.id: Digest.from_text(item.digest) for item in reports if item.id in covered}),
     )
+
+
+def _evidence(version: ModelVersion) -> QuerySet[Evidence]:
+    """Give the evidence about a version, and what else its decisions saw."""
+    contexts = Decision.objects.filter(model_version=version).values_list("context", flat=True)
+    seen = {item["id"] for context in contexts for item in context["evidence"]}
+    return Evidence.objects.filter(Q(model_version=version) | Q(pk__in=seen))
 
 
 def _covered(checkpoint: Checkpoint) -> set[str]:

@@ -33,6 +33,7 @@ from governance.models import (
     SystemDeclaration,
     User,
 )
+from governance.selectors.evidence import EvidenceSubject
 from governance.selectors.policies import attachment_at
 from governance.services import inventory
 from governance.services.approvals import SigningIntent, approval_sign
@@ -41,7 +42,7 @@ from governance.services.authenticator_secrets import secret_open
 from governance.services.authenticators import authenticator_confirm, authenticator_request, authenticator_revoke
 from governance.services.decisions import decision_evaluate
 from governance.services.declarations import system_declare
-from governance.services.evidence import evidence_deposit
+from governance.services.evidence import Deposit, evidence_deposit
 from governance.services.officers import Officer
 from governance.services.one_time_codes import code_of, step_at
 from governance.services.people import (
@@ -214,14 +215,38 @@ def declaration(system: AiSystem, actor: User, at: datetime | None = None, **cha
 
 
 def evidence(producer: User, version: ModelVersion, **payload: Any) -> Evidence:
-    """A performance report; by default one that `policy_text` accepts."""
+    """A performance report; by default one that `policy_text` accepts. The next one names the last."""
+    reported = Evidence.objects.filter(
+        model_version=version, type=EvidenceType.PERFORMANCE, measured=False, superseded_by=None
+    )
+    last = reported.order_by("-deposited_at", "-id").first()
+    return deposited(
+        producer,
+        version,
+        EvidenceType.PERFORMANCE,
+        {"auc": 0.84, "rows": 477} | payload,
+        supersedes=last.id if last else None,
+        reason=REASON,
+    )
+
+
+def deposited(
+    producer: User,
+    subject: EvidenceSubject,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    measured: bool = False,
+    at: datetime | None = None,
+    **stated: Any,
+) -> Evidence:
+    """Evidence of any type about anything; without a subject about the organization."""
     return evidence_deposit(
         producer=producer,
-        version=version,
-        kind=EvidenceType.PERFORMANCE,
-        payload={"auc": 0.84, "rows": 477} | payload,
-        measured=False,
-        at=timezone.now(),
+        subject=subject,
+        deposit=Deposit(kind=kind, payload=payload, **stated),
+        measured=measured,
+        at=at or timezone.now(),
     )
 
 

@@ -22,6 +22,13 @@ from governance.admin.cells import (
 from governance.admin.ledger import attachment, ledger_section
 from governance.admin.model_versions import evidence_headline, measured_by, verdict_badge
 from governance.admin.sections import Action, Bar, Bars, Facts, Page, Section, Table
+from governance.admin.supersessions import (
+    acceptance_actions,
+    acceptance_addresses,
+    standing_badge,
+    supersession_notices,
+    supersession_section,
+)
 from governance.models import Evidence
 from governance.policy.facts import EVIDENCE_FACTS
 from modelnotary.ledger.digest import Digest
@@ -34,9 +41,23 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
 
     kinds = ("evidence",)
     deferred = ("document",)
-    list_display = ("type", "model_version", "headline", "measured", "digest_code", moment_column("deposited_at"))
-    list_select_related = ("model_version__model", "producer")
-    list_filter = ("type", "measured")
+    list_display = (
+        "type",
+        "bound_to",
+        "headline",
+        "measured",
+        "counting",
+        "digest_code",
+        moment_column("deposited_at"),
+    )
+    list_select_related = (
+        "model_version__model",
+        "dataset_version__dataset",
+        "system",
+        "producer",
+        "superseded_by__acceptance",
+    )
+    list_filter = ("type", "about", "measured")
     search_fields = ("id__exact", "digest__startswith", "model_version__id__exact")
     search_help_text = "Evidence id, model version id, or start of a digest"
 
@@ -50,30 +71,43 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
         """Show the digest."""
         return code(evidence.digest)
 
+    @admin.display(description="about")
+    def bound_to(self, evidence: Evidence) -> str:
+        """Name what it is about."""
+        return str(evidence.subject)
+
+    @admin.display(description="counts")
+    def counting(self, evidence: Evidence) -> Cell:
+        """Say whether it counts, is stale or superseded."""
+        return standing_badge(evidence)
+
     def subject(self, record: Evidence) -> Subject:
         """Name it with its digest."""
         return Subject("evidence", record.id, Digest.from_text(record.digest))
 
     def addresses(self) -> tuple[Address, ...]:
         """Offer the document."""
-        return (Address("document", _document_download),)
+        return (Address("document", _document_download), *acceptance_addresses(self))
 
-    def page(self, request: HttpRequest, record: Evidence) -> Page:  # noqa: ARG002
+    def page(self, request: HttpRequest, record: Evidence) -> Page:
         """Show the fact by its type, then how it came about."""
         payload: dict[str, Any] = record.payload
         return Page(
-            heading=f"{record.title} of {record.model_version}",
+            heading=f"{record.title} of {record.subject}",
             lead=f"Measured by {measured_by(record)}." if record.measured else f"{measured_by(record).capitalize()}.",
             badge=verdict_badge(payload),
             actions=(
                 Action(words="Document", address=record_address(record, "document"), symbol="download", tone="main"),
+                *acceptance_actions(request, record),
             ),
+            notices=supersession_notices(record),
             sections=(
                 *_bias_sections(payload),
                 *_explanation_sections(payload),
                 _facts(record),
                 *_rest(record),
                 Facts(title="Provenance", rows=_provenance(record)),
+                *supersession_section(record),
                 *_receipt(payload),
                 ledger_section(record.id),
             ),
@@ -211,11 +245,14 @@ def _signed(value: object) -> str:
 def _provenance(evidence: Evidence) -> tuple[tuple[str, Cell], ...]:
     return (
         ("Id", code(evidence.id)),
-        ("About", link(evidence.model_version)),
-        ("Model's digest", whole(evidence.subject_digest)),
+        ("About", evidence.subject if isinstance(evidence.subject, str) else link(evidence.subject)),
+        ("Digest of what it is about", whole(evidence.subject_digest)),
         ("Digest of this evidence", whole(evidence.digest)),
         ("Measured by", measured_by(evidence)),
         ("Answered for by", link(evidence.producer, evidence.producer.printed_name)),
+        ("Type", f"{evidence.type}, schema version {evidence.schema_version}"),
+        ("Collected", moment(evidence.collected_at)),
+        ("Counts until", moment(evidence.valid_until)),
         ("Deposited", moment(evidence.deposited_at)),
         ("Check it yourself", command(f"sha256sum {evidence.id}.json")),
     )

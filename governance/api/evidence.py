@@ -1,7 +1,9 @@
 """Evidence, and the types it can have."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
+from django.db import transaction
 from django.utils import timezone
 from rest_framework import status
 from rest_framework.request import Request
@@ -10,12 +12,14 @@ from rest_framework.response import Response
 from governance.api import evidence_serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.enums import Scope
-from governance.errors import UnknownRecordError
-from governance.evidence.registry import TypeVersion, installed_types
-from governance.models import Evidence
+from governance.errors import GovernanceError, UnknownRecordError
+from governance.evidence.errors import EvidenceRefusedError, Fault
+from governance.evidence.registry import TypeVersion, installed_types, type_get
+from governance.models import Evidence, User
 from governance.policy.facts import EVIDENCE_FACTS
-from governance.selectors import model_version_get
-from governance.services.evidence import evidence_deposit
+from governance.selectors.evidence import evidence_subject
+from governance.services.evidence import Deposit, evidence_deposit
+from modelnotary.ledger.errors import CanonicalError
 
 
 class EvidenceTypesView(GovernedView):
@@ -63,23 +67,58 @@ class EvidencesView(GovernedView):
 
     @operation(
         "evidence_deposit",
-        "Deposit a fact about a model version",
+        "Deposit a fact",
         takes=s.EvidenceInput,
         gives={201: s.EvidenceOutput},
-        problems=(400, 404, 422),
+        problems=(400, 404, 409, 422),
     )
     def post(self, request: Request) -> Response:
         """Keep a reported fact; the same fact twice is kept once."""
-        body = parsed(s.EvidenceInput, request)
-        evidence = evidence_deposit(
-            producer=self.caller(),
-            version=model_version_get(digest=body["subject"]),
-            kind=body["type"],
-            payload=body["payload"],
-            measured=False,
-            at=timezone.now(),
-        )
+        evidence = _deposit(self.caller(), parsed(s.EvidenceInput, request), timezone.now())
         return Response(s.EvidenceOutput(evidence).data, status=status.HTTP_201_CREATED)
+
+
+class EvidenceBatchView(GovernedView):
+    """Depositing many facts at once."""
+
+    scopes: ClassVar = {"POST": Scope.EVIDENCE_WRITE}
+
+    @operation(
+        "evidence_deposit_batch",
+        "Deposit up to 100 facts, all or none",
+        takes=s.EvidenceBatchInput,
+        gives={201: s.EvidenceBatchOutput},
+        problems=(400, 422),
+    )
+    def post(self, request: Request) -> Response:
+        """Keep all of them, or none and say of each what is wrong with it."""
+        items, caller, now = parsed(s.EvidenceBatchInput, request)["items"], self.caller(), timezone.now()
+        kept: list[Evidence] = []
+        faults: list[Fault] = []
+        with transaction.atomic():
+            for index, item in enumerate(items):
+                try:
+                    kept.append(_deposit(caller, item, now))
+                except EvidenceRefusedError as refusal:
+                    faults += [Fault(f"/items/{index}{fault.pointer}", fault.message) for fault in refusal.faults]
+                except (GovernanceError, CanonicalError) as refusal:
+                    faults.append(Fault(f"/items/{index}", str(refusal)))
+            if faults:
+                raise EvidenceRefusedError(tuple(faults))
+        return Response(s.EvidenceBatchOutput({"items": kept}).data, status=status.HTTP_201_CREATED)
+
+
+def _deposit(producer: User, item: dict[str, Any], at: datetime) -> Evidence:
+    deposit = Deposit(
+        kind=item["type"],
+        payload=item["payload"],
+        collected_at=item.get("collected_at"),
+        valid_until=item.get("valid_until"),
+        supersedes=item.get("supersedes"),
+        reason=item.get("reason", ""),
+    )
+    subject = evidence_subject(about=type_get(deposit.kind).about, name=item["subject"])
+    return evidence_deposit(producer=producer, subject=subject, deposit=deposit, measured=False, at=at)
 
 
 class EvidenceView(GovernedView):

@@ -38,6 +38,7 @@ urlpatterns = [
     path("evidence-types", evidence.EvidenceTypesView.as_view()),
     path("evidence-types/<name:name>", evidence.EvidenceTypeView.as_view()),
     path("evidence", evidence.EvidencesView.as_view()),
+    path("evidence:batch", evidence.EvidenceBatchView.as_view()),
     path("evidence/<name:evidence_id>", evidence.EvidenceView.as_view()),
     path("policies", policies.PoliciesView.as_view()),
     path("policies:check", policies.PolicyCheckView.as_view()),

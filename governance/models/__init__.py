@@ -10,7 +10,7 @@ from governance.models.decisions import (
 from governance.models.declarations import SystemDeclaration
 from governance.models.descriptions import ModelDescription
 from governance.models.endings import DecisionEnding, RevocationProposal
-from governance.models.evidence import Evidence
+from governance.models.evidence import Evidence, EvidenceSupersession, SupersessionAcceptance
 from governance.models.exceptions import Override, OverrideStepRecord, PolicyException, PolicyExceptionStep
 from governance.models.findings import Finding, FindingEscalation, FindingEvent
 from governance.models.inventory import (
@@ -50,6 +50,7 @@ __all__ = [
     "DecisionEnding",
     "Deployment",
     "Evidence",
+    "EvidenceSupersession",
     "Finding",
     "FindingEscalation",
     "FindingEvent",
@@ -70,6 +71,7 @@ __all__ = [
     "RevocationProposal",
     "Run",
     "Signature",
+    "SupersessionAcceptance",
     "SystemDeclaration",
     "User",
 ]

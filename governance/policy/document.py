@@ -18,7 +18,8 @@ _VALID_DAYS_LIMIT = 3650
 _QUORUM_LIMIT = 100
 _RULE_TEXTS = ("id", "title", "clause", "observed", "expected", "remediation")
 _POLICY_KEYS = {"policy", "title", "environment", "valid_days", "rules", "approvals"}
-_RULE_KEYS = {"evidence", *_RULE_TEXTS}
+_RULE_KEYS = {"evidence", "max_age_days", *_RULE_TEXTS}
+_AGE_DAYS_LIMIT = 3650
 _APPROVAL_KEYS = {"quorum", "roles", "meaning"}
 
 
@@ -34,6 +35,7 @@ class Rule:
         observed: Dotted name of the fact to show beside the outcome.
         expected: What it should be, in words.
         remediation: What to do when it fails.
+        max_age_days: How old the evidence may be, where the rule asks for newer than its type does.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Rule:
     observed: str
     expected: str
     remediation: str
+    max_age_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,10 @@ class _Reader:
         if (observed := texts["observed"]) and observed not in fact_types():
             self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; {fact_hint(observed)}')
         clause = self._clause(item.get("clause"), texts.pop("clause"), f"{pointer}/clause")
-        return None if clause is None else Rule(evidence=evidence, clause=clause, **texts)
+        age = self._count(item, "max_age_days", pointer, _AGE_DAYS_LIMIT) if "max_age_days" in item else None
+        if age and evidence is None:
+            self._fault(f"{pointer}/max_age_days", "only a rule about evidence can ask for its age")
+        return None if clause is None else Rule(evidence=evidence, clause=clause, max_age_days=age, **texts)
 
     def _clause(self, written: object, source: str, pointer: str) -> Clause | None:
         if not source:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -9,7 +10,9 @@ from governance.policy.document import PolicyDocument, Rule
 from governance.policy.engine import Facts, Truth
 from governance.policy.errors import RecordedContextError
 from governance.policy.facts import EVIDENCE_FACTS, MEASURED, FactType, FactValue, fact_matches, fact_types
+from governance.policy.freshness import stale_from
 from modelnotary.ledger.canonical import canonical_bytes, parse_canonical
+from modelnotary.times import format_time, parse_time
 
 APPROVALS_RULE = "APPROVALS"
 """The id under which a decision's results tell of its signatures; no rule of a policy may have it."""
@@ -37,6 +40,7 @@ class ReasonCode(StrEnum):
     MET = "met"
     THRESHOLD_NOT_MET = "threshold-not-met"
     EVIDENCE_MISSING = "evidence-missing"
+    EVIDENCE_STALE = "evidence-stale"
     VALUE_MISSING = "value-missing"
     VALUE_UNUSABLE = "value-unusable"
     EVALUATION_ERROR = "evaluation-error"
@@ -48,12 +52,26 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFacts:
-    """The facts of one piece of evidence: its id, digest, type, and fields by name."""
+    """The facts of one piece of evidence: its id, digest, type, and fields by name.
+
+    Attributes:
+        collected_at: RFC 3339; empty in what was stored before evidence had a time, and then so is the next.
+        valid_until: RFC 3339; from then on it satisfies no rule.
+        superseded_by: Id of the evidence that took its place, once a reviewer accepted that; it is shown, not counted.
+    """
 
     id: str
     digest: str
     type: str
     fields: dict[str, Any]
+    collected_at: str = ""
+    valid_until: str = ""
+    superseded_by: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the facts as a JSON value, without what is empty: so it was stored before there was any of it."""
+        later = ("collected_at", "valid_until", "superseded_by")
+        return {name: value for name, value in asdict(self).items() if value or name not in later}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +91,19 @@ class Context:
         model: Facts of the model version, by dotted name.
         evidence: Every piece of evidence about it, in order of id.
         exceptions: The exceptions in force for it there, in order of id.
+        at: The moment at which the rules look, RFC 3339; empty in what was stored before evidence could grow stale.
     """
 
     model: dict[str, FactValue]
     evidence: tuple[EvidenceFacts, ...]
     exceptions: tuple[ExceptionFacts, ...] = ()
+    at: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the facts as a JSON value."""
-        facts = {"model": self.model, "evidence": [asdict(item) for item in self.evidence]}
-        # Left out when there are none, as in the contexts of decisions made before there were exceptions.
-        return facts | ({"exceptions": [asdict(item) for item in self.exceptions]} if self.exceptions else {})
+        """Give the facts as a JSON value, without what is empty: so it was stored before there was any of it."""
+        facts = {"model": self.model, "evidence": [item.to_json() for item in self.evidence]}
+        later = {"exceptions": [asdict(item) for item in self.exceptions], "at": self.at}
+        return facts | {name: value for name, value in later.items() if value}
 
     def to_bytes(self) -> bytes:
         """Give the stored form, canonical JSON; `from_bytes` is the inverse.
@@ -107,6 +127,7 @@ class Context:
                 model=dict(facts["model"]),
                 evidence=tuple(EvidenceFacts(**item) for item in facts["evidence"]),
                 exceptions=tuple(ExceptionFacts(**item) for item in facts.get("exceptions", ())),
+                at=str(facts.get("at", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RecordedContextError(f"what is stored is no context: {error}") from error
@@ -211,17 +232,49 @@ class _Seen:
         return cls(facts, "", Facts.of(typed))
 
 
+def fresh_until(policy: PolicyDocument, context: Context) -> datetime | None:
+    """Give the first moment at which a rule has no fresh evidence left; None where nothing grows stale."""
+    ends = []
+    for rule in policy.rules:
+        pieces = [_stale_from(item, rule) for item in _counted(rule, context)]
+        known = [end for end in pieces if end is not None]
+        if known and len(known) == len(pieces):
+            ends.append(max(known))
+    return min(ends, default=None)
+
+
+def _counted(rule: Rule, context: Context) -> list[EvidenceFacts]:
+    return [item for item in context.evidence if item.type == rule.evidence and not item.superseded_by]
+
+
+def _stale_from(item: EvidenceFacts, rule: Rule) -> datetime | None:
+    return stale_from(item.collected_at, item.valid_until, rule.max_age_days)
+
+
 def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> RuleResult:
+    """Judge every piece: what fails goes on failing when it is stale, what passes must also be fresh."""
     if rule.evidence is None:
         seen = looked.get("") or looked.setdefault("", _Seen.of(context.model))
         return _judge(rule, seen, ())
-    relevant = [item for item in context.evidence if item.type == rule.evidence]
+    relevant = _counted(rule, context)
     if not relevant:
-        words = f"{rule.title}: no {rule.evidence} evidence has been deposited for this model version"
+        words = f"{rule.title}: no {rule.evidence} evidence has been deposited"
         return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_MISSING, None, words, ())
     results = [_judge(rule, _piece(item, context, looked), (item.id,)) for item in relevant]
     worst = (Outcome.ERROR, Outcome.FAIL, Outcome.PASS)
-    return min(results, key=lambda result: worst.index(result.outcome))
+    gravest = min(results, key=lambda result: worst.index(result.outcome))
+    if gravest.outcome is not Outcome.PASS:
+        return gravest
+    now = parse_time(context.at) if context.at else None
+    ends = [_stale_from(item, rule) for item in relevant]
+    fresh = [result for result, end in zip(results, ends, strict=True) if not (now and end and end <= now)]
+    return fresh[0] if fresh else _stale(rule, relevant, max(end for end in ends if end))
+
+
+def _stale(rule: Rule, relevant: list[EvidenceFacts], end: datetime) -> RuleResult:
+    words = f"{rule.title}: the {rule.evidence} evidence counted until {format_time(end)}; deposit newer evidence"
+    ids = tuple(item.id for item in relevant)
+    return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_STALE, None, words, ids)
 
 
 def _piece(item: EvidenceFacts, context: Context, looked: dict[str, _Seen]) -> _Seen:

@@ -1,8 +1,9 @@
 """Reading governance."""
 
-import re
 from collections.abc import Iterator
 from datetime import date, datetime
+
+from django.db.models import Q
 
 from governance.controls import evaluation as controls
 from governance.controls.facts import PHI_FACT, FactValue, facts_from_json
@@ -10,6 +11,7 @@ from governance.controls.reading import installed_catalogue
 from governance.controls.vocabulary import Result
 from governance.enums import DecisionState, LineageKind, LineageRole
 from governance.errors import UnknownArtifactError, UnknownRecordError
+from governance.evidence.registry import About
 from governance.models import (
     AiSystem,
     Decision,
@@ -20,9 +22,6 @@ from governance.models import (
     ModelVersion,
     SystemDeclaration,
 )
-from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
-from governance.policy.facts import COUNTED_FACTS
-from governance.selectors.findings import finding_facts
 from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
 
@@ -37,48 +36,6 @@ def model_version_get(*, digest: Digest) -> ModelVersion:
         return ModelVersion.objects.select_related("model__system", "author", "artifact").get(artifact=digest.text)
     except ModelVersion.DoesNotExist as error:
         raise UnknownArtifactError(f"no model version with digest {digest} is registered") from error
-
-
-def evidence_context(version: ModelVersion) -> Context:
-    """Give everything that the rules see of a model version."""
-    evidence = Evidence.objects.filter(model_version=version).order_by("id")
-    trained = LineageEdge.objects.filter(
-        role=LineageRole.PRODUCED, target_id=version.id, source_kind=LineageKind.RUN
-    ).values("source_id")
-    has_data = LineageEdge.objects.filter(role=LineageRole.TRAINED_ON, target_id__in=trained).exists()
-    return Context(
-        model={
-            "model.format": version.format,
-            "model.has_training_data": has_data,
-            **finding_facts(version),
-            "system.contains_phi": version.model.system.contains_phi,
-        },
-        evidence=tuple(
-            EvidenceFacts(
-                id=item.id,
-                digest=item.digest,
-                type=item.type,
-                fields=evidence_fields(item.type, item.payload, measured=item.measured),
-            )
-            for item in evidence
-        ),
-    )
-
-
-def evidence_set_digest(context: Context) -> Digest:
-    """Give one digest for a set of evidence: what a signature and a decision are bound to."""
-    return Digest.of(canonical_bytes(sorted(item.digest for item in context.evidence)))
-
-
-def rests_on(decision: Decision, context: Context) -> bool:
-    """Tell whether a decision was made on exactly these facts, as far as its policy reads them."""
-    text = decision.policy_version.document if decision.policy_version else ""
-    unread = {name for name in COUNTED_FACTS if not re.search(rf"{re.escape(name)}\b", text)}
-    then, now = (
-        {name: value for name, value in facts.items() if name not in unread}
-        for facts in (decision.context["model"], context.model)
-    )
-    return decision.evidence_set_digest == evidence_set_digest(context).text and then == now
 
 
 def system_get(*, name: str) -> AiSystem:
@@ -119,7 +76,7 @@ def control_evaluation(*, system: AiSystem, as_of: date) -> controls.Evaluation:
         stated = [declaration.facts, declaration.reason]
         known.append(_record_evidence("system_declaration", declaration, system.id, declaration.declared_at, stated))
     versions = _versions_in_use(system, end)
-    known += _deposited(versions, end)
+    known += _deposited(system, versions, end)
     known += _trained(versions, end)
     known += _decided(versions, end)
     state = controls.SystemState(system.id, facts, tuple((version.digest, str(version)) for version in versions))
@@ -160,16 +117,26 @@ def _record_evidence(
     )
 
 
-def _deposited(versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:
-    for item in Evidence.objects.filter(model_version__in=versions, deposited_at__lt=end).defer("document"):
+def _deposited(system: AiSystem, versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:
+    """Take what was deposited about the versions, the system and the organization, and not superseded by then.
+
+    What says fail goes on saying so after its time: only a newer piece in its place, accepted, ends that.
+    """
+    about = Q(model_version__in=versions) | Q(system=system) | Q(about=About.ORGANIZATION)
+    superseded = Evidence.objects.filter(superseded_by__acceptance__accepted_at__lt=end)
+    found = Evidence.objects.filter(about, deposited_at__lt=end).exclude(pk__in=superseded.values("pk"))
+    for item in found.defer("document"):
+        result = _stated_result(item.payload.get("verdict"))
+        subjects = {About.SYSTEM: system.id, About.ORGANIZATION: controls.ORGANIZATION}
         yield controls.Evidence(
             id=item.id,
             type=item.type,
             digest=item.digest,
-            subject=item.subject_digest,
-            result=_stated_result(item.payload.get("verdict")),
+            subject=subjects.get(About(item.about), item.subject_digest),
+            result=result,
             measured=item.measured,
             deposited_at=item.deposited_at,
+            expires_at=None if result is Result.FAIL else item.valid_until,
         )
 
 

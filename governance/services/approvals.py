@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit.enums import LineageEvent
 from audit.services import event_record
@@ -20,7 +21,7 @@ from governance.errors import (
     UnknownRecordError,
 )
 from governance.models import ApprovalRequest, Evidence, ModelVersion, PolicyVersion, Signature, User
-from governance.selectors import evidence_context, rests_on
+from governance.selectors.evidence import evidence_context, rests_on
 from governance.services.decisions import decision_settle
 from governance.services.policies import policy_document
 from governance.services.proofs import METHOD, PasswordAndCode, authenticator_of, proof_require
@@ -179,7 +180,8 @@ def _require_open(request: ApprovalRequest, signer: User) -> None:
 def _require_independent(signer: User, request: ApprovalRequest) -> None:
     decision = request.decision
     version = decision.model_version
-    producers = [item.producer for item in Evidence.objects.filter(model_version=version).select_related("producer")]
+    read = Q(model_version=version) | Q(pk__in=[item["id"] for item in decision.context["evidence"]])
+    producers = [item.producer for item in Evidence.objects.filter(read).select_related("producer")]
     policy = decision.policy_version
     involved = {
         "wrote the model version": [version.author, version.registered_by],
@@ -219,7 +221,9 @@ def _require_current(request: ApprovalRequest, intent: SigningIntent) -> None:
 
 
 def _require_unchanged(request: ApprovalRequest) -> None:
-    if not rests_on(request.decision, evidence_context(request.decision.model_version)):
+    decision = request.decision
+    seen = evidence_context(decision.model_version, policy=decision.policy_version, at=decision.evaluated_at)
+    if not rests_on(decision, seen):
         raise StaleEvidenceError("the evidence changed since the decision was requested; request a new decision")
 
 

@@ -22,10 +22,12 @@ from governance.policy.evaluation import (
     ReasonCode,
     RuleResult,
     evaluate,
+    fresh_until,
     no_policy_result,
     results_bytes,
 )
-from governance.selectors import evidence_context, evidence_set_digest, model_version_get, rests_on
+from governance.selectors import model_version_get
+from governance.selectors.evidence import evidence_context, evidence_set_digest, rests_on
 from governance.selectors.exceptions import exceptions_in_force, exceptions_stand, exceptions_used
 from governance.selectors.gate import decision_standing
 from governance.selectors.policies import policy_for
@@ -54,7 +56,8 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # 1
     policy = policy_for(version=version, environment=environment, at=at)  # 2
     context = replace(
-        evidence_context(version), exceptions=exceptions_in_force(version=version, environment=environment, at=at)
+        evidence_context(version, policy=policy, at=at),
+        exceptions=exceptions_in_force(version=version, environment=environment, at=at),
     )
     newest = _newest(version, environment)
     if newest and _stands(newest, policy, context, at):  # 3
@@ -93,8 +96,10 @@ def decision_issue(*, decision: Decision, state: DecisionState, at: datetime) ->
     """End a decision: fix its state, sign it, and write it to the ledger. Denials are signed too."""
     decision.state, decision.decided_at = state, at
     if state == DecisionState.PASSED and decision.policy_version:
-        valid = timedelta(days=policy_document(decision.policy_version).valid_days)
-        decision.expires_at = min([at + valid, *exceptions_used(decision).values()])
+        document = policy_document(decision.policy_version)
+        stale = fresh_until(document, Context.from_bytes(bytes(decision.context_document)))
+        ends = [at + timedelta(days=document.valid_days), *exceptions_used(decision).values()]
+        decision.expires_at = min([*ends, stale] if stale else ends)
     signatures = _signatures(decision)
     decision.attestation = decision_attest(decision=decision, signatures=signatures)
     decision.attestation_digest = Digest.of(decision.attestation).text
@@ -131,7 +136,7 @@ def _newest(version: ModelVersion, environment: str) -> Decision | None:
 
 
 def _stands(decision: Decision, policy: PolicyVersion | None, context: Context, at: datetime) -> bool:
-    if decision_standing(decision, at=at) != decision.state:
+    if decision_standing(decision, at=at) != decision.state or _grew_stale(decision, at):
         return False
     if decision.policy_version_id != (policy and policy.pk) or not rests_on(decision, context):
         return False
@@ -139,6 +144,15 @@ def _stands(decision: Decision, policy: PolicyVersion | None, context: Context, 
         # A denial is looked at anew when somebody accepted a risk meanwhile, or no longer does.
         return bool(decision.context.get("exceptions", []) == context.to_json().get("exceptions", []))
     return exceptions_stand(decision, at=at)
+
+
+def _grew_stale(decision: Decision, at: datetime) -> bool:
+    """Tell whether a decision still waits for signatures while the evidence that met its rules no longer counts."""
+    if decision.state != DecisionState.PENDING or decision.policy_version is None:
+        return False
+    seen = Context.from_bytes(bytes(decision.context_document))
+    end = fresh_until(policy_document(decision.policy_version), seen)
+    return end is not None and end <= at
 
 
 def _approval_open(decision: Decision, approvals: Approvals, at: datetime) -> None:

@@ -33,7 +33,6 @@ from governance.models import ApiToken, AttestationPeriod, Decision, Evidence, F
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
-from governance.services.evidence import evidence_deposit
 from governance.services.exceptions import ExceptionTerms, exception_request
 from governance.services.findings import FindingReport, finding_open
 from governance.services.jobs import job_create
@@ -321,9 +320,7 @@ def override_make(case: factories.Case) -> Override:
 
 def evidence_make(case: factories.Case, kind: EvidenceType, payload: dict[str, Any]) -> Evidence:
     """Evidence of any shape about a case's model version."""
-    return evidence_deposit(
-        producer=case.producer, version=case.version, kind=kind, payload=payload, measured=True, at=timezone.now()
-    )
+    return factories.deposited(case.producer, case.version, kind, payload, measured=True)
 
 
 def evidence_written(case: factories.Case, payload: dict[str, Any]) -> Evidence:
@@ -331,6 +328,7 @@ def evidence_written(case: factories.Case, payload: dict[str, Any]) -> Evidence:
     document = json.dumps(payload).encode()
     return Evidence.objects.create(
         type="explanation",
+        about="model_version",
         model_version=case.version,
         subject_digest=case.version.digest,
         document=document,
@@ -338,6 +336,8 @@ def evidence_written(case: factories.Case, payload: dict[str, Any]) -> Evidence:
         payload=payload,
         producer=case.producer,
         measured=True,
+        collected_at=timezone.now(),
+        valid_until=timezone.now() + timedelta(days=1),
         deposited_at=timezone.now(),
     )
 

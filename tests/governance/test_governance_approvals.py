@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audit.models import Entry
-from governance.enums import ApprovalState, DecisionState, EvidenceType, Role, Vote
+from governance.enums import ApprovalState, DecisionState, Role, Vote
 from governance.errors import (
     ConflictError,
     HumanRequiredError,
@@ -22,7 +22,6 @@ from governance.errors import (
 )
 from governance.models import Evidence, Signature, User
 from governance.selectors.gate import gate_assert
-from governance.services.evidence import evidence_deposit
 from governance.services.proofs import PasswordAndCode
 from modelnotary.attest.decision import decision_open
 from modelnotary.ledger.digest import Digest
@@ -167,14 +166,7 @@ def test_evidence_that_arrived_after_the_page_was_shown_makes_a_vote_stale() -> 
 def test_who_becomes_involved_after_the_request_can_no_longer_sign_it() -> None:
     case = factories.waiting_case()
     pipeline = factories.service_account(case.officers[0])
-    evidence_deposit(
-        producer=pipeline,
-        version=case.version,
-        kind=EvidenceType.PERFORMANCE,
-        payload={"auc": 0.9, "rows": 1},
-        measured=False,
-        at=timezone.now(),
-    )
+    factories.evidence(pipeline, case.version, auc=0.9, rows=1)
     with pytest.raises(SeparationOfDutiesError, match="produced evidence"):
         case.sign(case.officers[0])
 

@@ -19,7 +19,6 @@ from governance.models import AiSystem, ModelVersion, User
 from governance.selectors import control_evaluation
 from governance.services import inventory
 from governance.services.deployments import deployment_record
-from governance.services.evidence import evidence_deposit
 from governance.services.lineage import lineage_record
 
 TODAY = timezone.now().date()
@@ -154,14 +153,7 @@ def test_the_verdict_of_deposited_evidence_is_that_of_the_control(
     system: AiSystem, version: ModelVersion, owner: User, payload: dict[str, str], outcome: Outcome
 ) -> None:
     factories.declaration(system, owner)
-    deposited = evidence_deposit(
-        producer=owner,
-        version=version,
-        kind=EvidenceType.BIAS,
-        payload=payload | {"rows": 900},
-        measured=True,
-        at=timezone.now(),
-    )
+    deposited = factories.deposited(owner, version, EvidenceType.BIAS, payload | {"rows": 900}, measured=True)
     found = result(system, "FAIRLEND-state")
     assert found.outcome is outcome
     assert [item.evidence.id for item in found.considered] == [deposited.id]
@@ -171,14 +163,8 @@ def test_a_day_is_judged_by_what_was_there_at_its_end(system: AiSystem, version:
     tomorrow = timezone.now() + timedelta(days=1)
     before = control_evaluation(system=system, as_of=TODAY)
     factories.declaration(system, owner, at=tomorrow)
-    evidence_deposit(
-        producer=owner,
-        version=version,
-        kind=EvidenceType.BIAS,
-        payload={"verdict": "pass", "rows": 900},
-        measured=True,
-        at=tomorrow,
-    )
+    payload = {"verdict": "pass", "rows": 900}
+    factories.deposited(owner, version, EvidenceType.BIAS, payload, measured=True, at=tomorrow)
     again = control_evaluation(system=system, as_of=TODAY)
     assert (again.inputs_digest, again.digest) == (before.inputs_digest, before.digest)
     assert result(system, "FAIRLEND-state", on=tomorrow.date()).outcome is Outcome.PASS

@@ -24,7 +24,6 @@ from governance.policy.evaluation import Context, EvidenceFacts, Outcome, Reason
 from governance.selectors.gate import gate_assert
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
-from governance.services.evidence import evidence_deposit
 from governance.services.lineage import lineage_record
 from governance.services.replay import decision_replay
 from modelnotary.attest.decision import decision_open
@@ -279,8 +278,8 @@ def test_every_decision_can_be_evaluated_again_from_what_is_stored_with_it() -> 
     version = factories.model_version(factories.person())
     for auc in (0.1 + 0.2, 1e-7, 1 - 2**-53, 0.75, 1):
         factories.evidence(producer, version, auc=auc)
-    evidence_deposit(producer=producer, version=version, kind=EvidenceType.BIAS, measured=False, at=timezone.now(),
-                     payload={"demographic_parity_ratio": None, "verdict": "insufficient_data", "rows": 9})  # fmt: skip
+    payload = {"demographic_parity_ratio": None, "verdict": "insufficient_data", "rows": 9}
+    factories.deposited(producer, version, EvidenceType.BIAS, payload)
     for decision in (decide(version, environment), decide(version, factories.unique("unruled"))):
         replayed = decision_replay(Decision.objects.get(pk=decision.pk))
         assert (replayed.difference, replayed.engine) == ("", ENGINE)

@@ -37,7 +37,7 @@ from governance.enums import EvidenceType, JobState, JobType, Scope
 from governance.errors import RejectedInputError
 from governance.models import DatasetVersion, Evidence, Job, ModelVersion, User
 from governance.services import inventory
-from governance.services.evidence import evidence_deposit
+from governance.services.evidence import Deposit, evidence_deposit
 from governance.services.jobs import ATTEMPTS_LIMIT, job_cancel, job_create, job_finish, job_take
 from governance.services.work import Progress, Work, job_execute
 from governance.tasks import job_remind, jobs_rescue
@@ -68,9 +68,8 @@ def deposit(job: Job, **payload: Any) -> Callable[[], str]:
     def make() -> str:
         return evidence_deposit(
             producer=job.requested_by,
-            version=job.model_version,
-            kind=EvidenceType.EXPLANATION,
-            payload={"rows": 5} | payload,
+            subject=job.model_version,
+            deposit=Deposit(kind=EvidenceType.EXPLANATION, payload={"rows": 5} | payload),
             measured=True,
             at=timezone.now(),
         ).id

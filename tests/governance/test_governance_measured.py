@@ -12,7 +12,6 @@ from governance.errors import RejectedInputError
 from governance.models import DatasetVersion, Job, ModelVersion, User
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
-from governance.services.evidence import evidence_deposit
 from modelnotary.ledger.digest import Digest
 
 pytestmark = pytest.mark.usefixtures("database", "keys")
@@ -41,14 +40,8 @@ def test_a_policy_can_insist_on_what_the_product_measured(measured: bool, state:
     engineer, publisher = factories.person(Role.ENGINEER), factories.person(Role.COMPLIANCE)
     version, environment = factories.model_version(engineer), factories.unique("env")
     factories.policy(publisher, environment, rules=[bias_rule()])
-    evidence_deposit(
-        producer=engineer,
-        version=version,
-        kind=EvidenceType.BIAS,
-        payload={"demographic_parity_ratio": 0.95, "rows": 900, "verdict": "pass"},
-        measured=measured,
-        at=timezone.now(),
-    )
+    payload = {"demographic_parity_ratio": 0.95, "rows": 900, "verdict": "pass"}
+    factories.deposited(engineer, version, EvidenceType.BIAS, payload, measured=measured)
     decision = decision_evaluate(
         actor=engineer, digest=Digest.from_text(version.digest), environment=environment, at=timezone.now()
     )

@@ -1,0 +1,120 @@
+"""The evidence that rules see, and the subjects that evidence can be about."""
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+from django.db.models import Q
+
+from governance.enums import LineageKind, LineageRole, Role
+from governance.errors import UnknownArtifactError
+from governance.evidence.errors import EvidenceRefusedError, Fault
+from governance.evidence.identity import ORGANIZATION
+from governance.evidence.registry import About
+from governance.models import AiSystem, DatasetVersion, Decision, Evidence, LineageEdge, ModelVersion, PolicyVersion
+from governance.policy.document import parse_policy
+from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
+from governance.policy.facts import COUNTED_FACTS
+from governance.selectors import model_version_get, system_get
+from governance.selectors.findings import finding_facts
+from modelnotary.ledger.canonical import canonical_bytes
+from modelnotary.ledger.digest import Digest
+from modelnotary.ledger.errors import DigestError
+from modelnotary.times import format_time
+
+type EvidenceSubject = ModelVersion | DatasetVersion | AiSystem | None
+"""What evidence is about; None is the organization."""
+
+_SYSTEM_PREFIX = "system:"
+
+
+def evidence_subject(*, about: About, name: str) -> EvidenceSubject:
+    """Give what a deposit names: a digest, `system:` with its id or short name, or `organization`.
+
+    Raises:
+        EvidenceRefusedError: The name is of another kind than the type of evidence is about.
+        UnknownArtifactError, UnknownRecordError: Nothing is registered under it.
+    """
+    if about is About.ORGANIZATION and name == ORGANIZATION:
+        return None
+    if about is About.SYSTEM and name.startswith(_SYSTEM_PREFIX):
+        return system_get(name=name.removeprefix(_SYSTEM_PREFIX))
+    if about in {About.MODEL_VERSION, About.DATASET_VERSION}:
+        try:
+            digest = Digest.from_text(name)
+        except DigestError as error:
+            raise EvidenceRefusedError((Fault("/subject", str(error)),)) from error
+        return model_version_get(digest=digest) if about is About.MODEL_VERSION else _dataset_version_get(digest)
+    wanted = {About.SYSTEM: '"system:" and its id or short name', About.ORGANIZATION: f'"{ORGANIZATION}"'}
+    raise EvidenceRefusedError((Fault("/subject", f"this type is about the {about}: give {wanted[about]}"),))
+
+
+def _dataset_version_get(digest: Digest) -> DatasetVersion:
+    version = DatasetVersion.objects.select_related("dataset").filter(artifact=digest.text).first()
+    if version is None:
+        raise UnknownArtifactError(f"no version of a data set with digest {digest} is registered")
+    return version
+
+
+def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at: datetime) -> Context:
+    """Give everything that the rules see of a model version at a moment.
+
+    Evidence about the version itself is always there. Of evidence about its system, its training data and the
+    organization only the types that the policy reads: else a notice of one system would close the gate of another.
+    """
+    runs = LineageEdge.objects.filter(
+        role=LineageRole.PRODUCED, target_id=version.id, source_kind=LineageKind.RUN
+    ).values("source_id")
+    trained = LineageEdge.objects.filter(role=LineageRole.TRAINED_ON, target_id__in=runs).values("source_id")
+    around = Q(system=version.model.system) | Q(about=About.ORGANIZATION) | Q(dataset_version__in=trained)
+    read = _types_read(policy.document) if policy else frozenset()
+    evidence = Evidence.objects.filter(Q(model_version=version) | (around & Q(type__in=read)))
+    return Context(
+        model={
+            "model.format": version.format,
+            "model.has_training_data": trained.exists(),
+            **finding_facts(version),
+            "system.contains_phi": version.model.system.contains_phi,
+        },
+        evidence=tuple(map(_facts, evidence.select_related("superseded_by__acceptance").order_by("id"))),
+        at=format_time(at),
+    )
+
+
+@lru_cache(maxsize=256)
+def _types_read(document: str) -> frozenset[str]:
+    policy = parse_policy(document, roles=frozenset(Role.values))
+    return frozenset(rule.evidence for rule in policy.rules if rule.evidence)
+
+
+def _facts(item: Evidence) -> EvidenceFacts:
+    claim = getattr(item, "superseded_by", None)
+    return EvidenceFacts(
+        id=item.id,
+        digest=item.digest,
+        type=item.type,
+        fields=evidence_fields(item.type, item.payload, measured=item.measured),
+        collected_at=format_time(item.collected_at),
+        valid_until=format_time(item.valid_until),
+        superseded_by=claim.successor_id if claim and hasattr(claim, "acceptance") else "",
+    )
+
+
+def evidence_set_digest(context: Context) -> Digest:
+    """Give one digest for a set of evidence and what of it was superseded: signatures and decisions are bound to it."""
+    return Digest.of(canonical_bytes(sorted(map(_bound_as, context.evidence))))
+
+
+def _bound_as(item: EvidenceFacts) -> str:
+    return f"{item.digest} superseded by {item.superseded_by}" if item.superseded_by else item.digest
+
+
+def rests_on(decision: Decision, context: Context) -> bool:
+    """Tell whether a decision was made on exactly these facts, as far as its policy reads them."""
+    text = decision.policy_version.document if decision.policy_version else ""
+    unread = {name for name in COUNTED_FACTS if not re.search(rf"{re.escape(name)}\b", text)}
+    then, now = (
+        {name: value for name, value in facts.items() if name not in unread}
+        for facts in (decision.context["model"], context.model)
+    )
+    return decision.evidence_set_digest == evidence_set_digest(context).text and then == now
