@@ -66,7 +66,7 @@ def decide(version: ModelVersion, environment: str, at: datetime | None = None) 
 
 def ruled(*rules: dict[str, Any]) -> str:
     environment = factories.unique("evidenced")
-    factories.policy(factories.person(), environment, rules=list(rules))
+    factories.policy(factories.person(Role.COMPLIANCE), environment, rules=list(rules))
     return environment
 
 
