@@ -29,7 +29,18 @@ from governance.enums import (
     SubjectKind,
     Trust,
 )
-from governance.models import ApiToken, AttestationPeriod, Decision, Evidence, Finding, Override, PolicyException, User
+from governance.models import (
+    ApiToken,
+    AttachmentProposal,
+    AttestationPeriod,
+    Decision,
+    Evidence,
+    Finding,
+    Override,
+    PolicyAttachment,
+    PolicyException,
+    User,
+)
 from governance.services import inventory
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
@@ -147,7 +158,7 @@ def records_make(database: Database, memory: Path) -> Records:
         trust=Trust.SELF_REPORTED,
         at=now,
     )
-    deployment = deployment_record(actor=pipeline, digest=case.digest, environment=case.environment, at=now)
+    deployment = deployment_record(actor=pipeline, digest=case.digest, environment=case.environment, at=timezone.now())
     job = job_create(actor=pipeline, kind=JobType.BIAS, version=case.version, parameters={"label": "deny"}, at=now)
     document = document_make(case, DocumentKind.REPORT, REPORT)
     for _ in range(MANY):  # so that a query for each row of a list shows
@@ -156,14 +167,8 @@ def records_make(database: Database, memory: Path) -> Records:
     version = case.version
     records: tuple[Any, ...] = (
         *(version, version.model, version.model.system, dataset, table, run, edge, case.evidence, deployment, job),
-        *(
-            case.policy,
-            case.policy.policy,
-            case.policy.draft,
-            Decision.objects.get(pk=case.decision.pk),
-            case.request,
-            signatures[0],
-        ),
+        *(case.policy, case.policy.policy, case.policy.draft, *attachment_make()),
+        *(Decision.objects.get(pk=case.decision.pk), case.request, signatures[0]),
         *(author, ApiToken.objects.filter(user=pipeline).latest("created_at"), document),
         Entry.objects.get(subject_id=version.id, event_type="model_version.registered"),
         Checkpoint.objects.get(log=Log.LINEAGE),
@@ -189,6 +194,7 @@ def _crowd(case: factories.Case) -> None:
     override_make(case)
     finding_make(case)
     period_make(case)
+    attachment_make()
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
     document_make(case, DocumentKind.BUNDLE, b"a bundle")
 
@@ -240,6 +246,13 @@ def hold_make(person: str | None = None) -> LegalHold:
         reason=factories.REASON,
         at=timezone.now(),
     )
+
+
+def attachment_make() -> tuple[PolicyAttachment, AttachmentProposal | None]:
+    """That a policy is in force, and the proposal under which it came to be."""
+    version = factories.policy(factories.person(Role.COMPLIANCE), factories.unique("attached"))
+    attachment = PolicyAttachment.objects.get(policy=version.policy)
+    return attachment, attachment.attached_under
 
 
 def finding_make(case: factories.Case) -> Finding:
