@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from governance import models
 from governance.api.serializers import StrictSerializer
-from governance.evidence.registry import About
+from governance.models.evidence import ABOUT
 from governance.policy.facts import FactType
 
 
@@ -18,7 +18,7 @@ class FactOutput(serializers.Serializer[Any]):
 class EvidenceTypeRowOutput(serializers.Serializer[Any]):
     type = serializers.CharField()
     title = serializers.CharField()
-    about = serializers.ChoiceField(choices=[about.value for about in About], help_text="What it is bound to.")
+    about = serializers.ChoiceField(choices=ABOUT, help_text="What it is bound to.")
     fresh_days = serializers.IntegerField(help_text="For how many days after it was collected it counts.")
     schema_version = serializers.IntegerField()
     facts = FactOutput(many=True, help_text="What rules may read.")

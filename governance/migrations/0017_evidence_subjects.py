@@ -62,10 +62,29 @@ BEGIN
 END
 """
 
+# Evidence about the system, its data and the organization counts only where the policy reads it: the facts of the
+# decision say which did. Of that about the version itself the guard of before speaks.
+SIGNATURES = """
+BEGIN
+  IF EXISTS (
+    SELECT FROM governance_approvalrequest r
+      JOIN governance_decision d ON d.id = r.decision_id
+      CROSS JOIN jsonb_array_elements(convert_from(d.context_document, 'UTF8')::jsonb -> 'evidence') AS seen
+      JOIN governance_evidence e ON e.id = seen ->> 'id'
+      JOIN governance_user u ON u.id = e.producer_id
+     WHERE r.id = NEW.request_id AND NEW.signer_id IN (u.id, u.owner_id)) THEN
+    RAISE EXCEPTION 'signature refused: % produced evidence that the decision rests on', NEW.signer_id
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END
+"""
+
 GUARDS = (
     insert_only("governance_evidencesupersession", "governance_supersessionacceptance")
     + checked("governance_evidencesupersession", "governance_supersession_guard", CLAIMS)
     + checked("governance_supersessionacceptance", "governance_acceptance_guard", ACCEPTANCES)
+    + checked("governance_signature", "governance_signature_evidence_guard", SIGNATURES)
 )
 
 

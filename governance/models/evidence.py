@@ -13,6 +13,7 @@ from governance.models.inventory import DIGEST_LENGTH, AiSystem, DatasetVersion,
 from modelnotary.ids import new_id
 
 REASON_MINIMUM = 20
+ABOUT = [(about.value, about.value.replace("_", " ")) for about in About]
 
 
 def _bound(about: About) -> Q:
@@ -30,7 +31,7 @@ class Evidence(models.Model):
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "evd"), editable=False)
     type = models.CharField(max_length=40)
     schema_version = models.PositiveSmallIntegerField(default=1)
-    about = models.CharField(max_length=20, choices=[(about.value, about.value.replace("_", " ")) for about in About])
+    about = models.CharField(max_length=20, choices=ABOUT)
     model_version = models.ForeignKey(ModelVersion, null=True, on_delete=models.PROTECT, related_name="evidence")
     dataset_version = models.ForeignKey(DatasetVersion, null=True, on_delete=models.PROTECT, related_name="evidence")
     system = models.ForeignKey(AiSystem, null=True, on_delete=models.PROTECT, related_name="evidence")

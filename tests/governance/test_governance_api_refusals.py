@@ -54,7 +54,8 @@ def unchanged(database: Database) -> Callable[[], frozenset[str]]:
 def asking_about(digest: str, case: factories.Case) -> dict[str, Callable[[Api], HttpResponse]]:
     """Every call that names a model version by digest."""
     question = {"digest": digest, "environment": case.environment}
-    evidence = {"subject": digest, "type": "performance", "payload": {"auc": 0.9, "rows": 5}}
+    payload = {"rows": 5, "expected_calibration_error": 0.1, "verdict": "pass"}
+    evidence = {"subject": digest, "type": "calibration", "payload": payload}
     access = {
         "event": "phi.read",
         "at": "2026-11-21T10:00:00Z",

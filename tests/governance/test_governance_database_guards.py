@@ -11,11 +11,13 @@ from django.utils import timezone
 from psycopg import sql
 from psycopg.errors import CheckViolation, InsufficientPrivilege, RestrictViolation
 
-from governance.enums import LineageKind, LineageRole, Methodology, Provenance, Trust
+from governance.enums import LineageKind, LineageRole, Methodology, Provenance, Role, Trust
 from governance.services import inventory
 from governance.services.deployments import deployment_record
 from governance.services.descriptions import Particulars, model_describe
 from governance.services.lineage import lineage_record
+from governance.services.officers import Officer
+from governance.services.supersessions import supersession_accept
 from modelnotary.ledger.digest import Digest
 from reports.enums import DocumentKind
 from reports.models import Document
@@ -23,6 +25,8 @@ from reports.models import Document
 INSERT_ONLY = (
     *importlib.import_module("governance.migrations.0002_guards").INSERT_ONLY,
     "governance_modeldescription",
+    "governance_evidencesupersession",
+    "governance_supersessionacceptance",
     "reports_document",
 )
 # Locking a row asks for the right to update some column of it.
@@ -72,6 +76,9 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
         ),
         at=now,
     )
+    claim = factories.evidence(passed.producer, passed.version, auc=0.9).supersedes
+    reviewer = Officer(factories.person(Role.MODEL_RISK), factories.PASSWORD)
+    supersession_accept(officer=reviewer, supersession_id=claim.id, reason=factories.REASON, at=now)
     digest = Digest.of(b"a report").text
     Document.objects.create(
         kind=DocumentKind.REPORT,

@@ -1,19 +1,22 @@
 """Evidence: what it is about, until when it counts, and what may take the place of what."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import factories
 import psycopg
 import pytest
+from admin_records import signed_in
 from api_driver import Api, changes, require, require_problem, snapshot
 from conftest import Database
+from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import Entry
 from governance.controls.vocabulary import Outcome
 from governance.enums import DecisionState, EvidenceType, JobType, Role
-from governance.errors import ConflictError, GovernanceError
+from governance.errors import ConflictError, GovernanceError, SeparationOfDutiesError
 from governance.evidence.errors import EvidenceRefusedError
 from governance.evidence.identity import organization_identity, system_identity
 from governance.models import AiSystem, Decision, Evidence, EvidenceSupersession, ModelVersion, User
@@ -22,7 +25,9 @@ from governance.selectors.gate import gate_assert
 from governance.services.decisions import decision_evaluate
 from governance.services.evidence import CLOCK_SKEW
 from governance.services.officers import Officer
+from governance.services.replay import decision_replay
 from governance.services.supersessions import supersession_accept
+from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 
 pytestmark = pytest.mark.usefixtures("database", "keys")
@@ -143,6 +148,26 @@ def test_evidence_about_the_organization_that_no_rule_reads_leaves_the_gate_open
     assert gate_assert(digest=case.digest, environment=case.environment, at=timezone.now()).allowed
 
 
+def test_who_produced_evidence_that_the_decision_read_does_not_sign_it_in_sql_either(database: Database) -> None:
+    case, reporter = factories.waiting_case(), factories.person(Role.COMPLIANCE)
+    signed = case.sign(case.officers[0])
+    factories.deposited(reporter, case.version.model.system, "vendor_documentation", REVIEW)
+    environment = ruled(rule("vendor_documentation", 'vendor_documentation.title == "Review"'))
+    waiting = replace(case, decision=decide(case.version, environment))
+    factories.authenticator(reporter)
+    with pytest.raises(SeparationOfDutiesError, match="produced evidence"):
+        waiting.sign(reporter)
+    copied = (
+        "INSERT INTO governance_signature (id, request_id, signer_id, printed_name, role, vote, meaning, reason, "
+        "method, statement, statement_digest, signed_at) SELECT %s, %s, %s, printed_name, role, vote, meaning, reason, "
+        "method, statement, statement_digest, signed_at FROM governance_signature WHERE id = %s"
+    )
+    with psycopg.connect(database.environment["DATABASE_URL"]) as connection:
+        connection.execute(copied, (new_id("sig"), waiting.request.id, case.officers[1].id, signed.id))
+        with pytest.raises(psycopg.errors.RestrictViolation, match="produced evidence that the decision rests on"):
+            connection.execute(copied, (new_id("sig"), waiting.request.id, reporter.id, signed.id))
+
+
 # --- Until when it counts ---------------------------------------------------------------------------------------------
 def test_times_of_a_deposit_are_kept_within_what_the_type_allows(producer: User, version: ModelVersion) -> None:
     now = timezone.now()
@@ -189,6 +214,7 @@ def test_stale_evidence_satisfies_no_rule_and_what_fails_goes_on_failing(produce
         (judged,) = decide(version, where, now + timedelta(days=late)).rules
         assert (judged["outcome"], judged["reason_code"]) == ("fail", "evidence-stale")
         assert f"{now + timedelta(days=late):%Y-%m-%d}" in judged["message"]
+        assert decision_replay(Decision.objects.get(environment=where, state="failed")).is_same
     other = factories.model_version(producer)
     short = now + timedelta(hours=1)
     factories.deposited(producer, other, "independent_validation", FAIL, at=now, valid_until=short)
@@ -224,6 +250,7 @@ def test_saying_it_again_needs_a_reason_and_counts_beside_the_first_until_accept
     assert (passing.state, list(passing.rules[0]["evidence"])) == (DecisionState.PENDING, [second.id])
     seen = {item["id"]: item.get("superseded_by") for item in passing.context["evidence"]}
     assert seen == {first.id: second.id, second.id: None}
+    assert decision_replay(Decision.objects.get(pk=passing.pk)).is_same
     events = Entry.objects.filter(subject_id=first.id).order_by("body_id").values_list("event_type", flat=True)
     assert list(events) == ["evidence.deposited", "evidence.superseded", "evidence.supersession_accepted"]
     with pytest.raises(ConflictError, match="accepted already"):
@@ -328,3 +355,22 @@ def test_a_batch_is_kept_whole_or_not_at_all(database: Database, producer: User,
     answer = require(api.post("evidence", named), 201)
     assert answer["supersedes"]["superseded"] == kept[0]["id"]
     assert require(api.get(f"evidence/{kept[0]['id']}"), 200)["superseded_by"]["accepted"] is False
+
+
+def test_a_reviewer_accepts_on_the_page_of_the_older_piece(producer: User, version: ModelVersion) -> None:
+    older = factories.evidence(producer, version, auc=0.5)
+    newer = factories.evidence(producer, version, auc=0.9)
+    page, accepting = (
+        reverse(f"admin:governance_evidence_{name}", args=[older.id]) for name in ("change", "accept-supersession")
+    )
+    offered = {who: accepting in signed_in(who).get(page).content.decode() for who in (producer, officer().user)}
+    assert list(offered.values()) == [False, True]
+    site = signed_in(officer().user)
+    wrong = site.post(accepting, {"reason": factories.REASON, "password": "wrong"}).content.decode()
+    assert "Not done." in wrong
+    assert "It counts until a reviewer accepts that." in site.get(page).content.decode()
+    step = {"reason": factories.REASON, "password": factories.PASSWORD}
+    assert site.post(accepting, step).headers["Location"] == page
+    assert "It is superseded and does not count." in site.get(page).content.decode()
+    assert newer.id in site.get(page).content.decode()
+    assert "Nothing waits here" in site.post(accepting, step, follow=True).content.decode()

@@ -27,12 +27,14 @@ pytestmark = pytest.mark.usefixtures("database", "keys")
 def decided() -> Decision:
     """A denial: everything of it is signed at once."""
     environment, version = factories.unique("replayed"), factories.model_version(factories.person())
-    rule = factories.policy_document(environment)["rules"][0]
+    # A loss has no upper limit of one, so that its numbers are of every form that canonical JSON writes.
+    loss = {"clause": "performance.log_loss <= 1.0", "observed": "performance.log_loss"}
+    rule = factories.policy_document(environment)["rules"][0] | loss
     missing = rule | {"id": "BIAS-1", "evidence": "bias", "clause": "bias.auc > 0.5", "observed": "bias.auc"}
     broken = rule | {"id": "BROKEN-1", "clause": "1 / 0 == 1"}
     factories.policy(factories.person(Role.COMPLIANCE), environment, rules=[rule, missing, broken])
-    for auc in (100000.0, 1e22, 0.1 + 0.2):
-        factories.evidence(factories.person(), version, auc=auc)
+    for value in (100000.0, 1e-22, 0.1 + 0.2):
+        factories.evidence(factories.person(), version, log_loss=value)
     decision = decision_evaluate(
         actor=factories.person(),
         digest=Digest.from_text(version.digest),
@@ -67,7 +69,7 @@ def test_facts_that_do_not_have_their_digest_are_refused_by_the_database(databas
 
 
 def test_tampered_facts_results_and_states_are_each_named(database: Database, decided: Decision) -> None:
-    other = Context(model={}, evidence=(EvidenceFacts("evd_1", "d", "performance", {"auc": 0.9}),)).to_bytes()
+    other = Context(model={}, evidence=(EvidenceFacts("evd_1", "d", "performance", {"log_loss": 0.9}),)).to_bytes()
     rules = decided.rules
     tampered: list[tuple[dict[str, Any], str]] = [
         ({"context_document": other, "context_digest": Digest.of(other).text}, "rule PERF-001: "),
