@@ -74,6 +74,10 @@ class LineageEvent(TextChoices):
     AUTHENTICATOR_REQUESTED = "authenticator.requested"
     AUTHENTICATOR_ENROLLED = "authenticator.enrolled"
     AUTHENTICATOR_REVOKED = "authenticator.revoked"
+    PASSKEY_REQUESTED = "passkey.requested"
+    PASSKEY_REGISTERED = "passkey.registered"
+    PASSKEY_REVOKED = "passkey.revoked"
+    SIGNING_PREPARED = "signing.prepared"
     SIGNING_LOCKED = "signing.locked"
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event

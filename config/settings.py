@@ -54,6 +54,11 @@ SUBJECT_KEK = env_secret("SUBJECT_KEK") if any(map(os.environ.get, ("SUBJECT_KEK
 # In a folder of its own, so that it can be replaced whole under processes that share the folder.
 SUBJECT_KEYS_FILE = NOTARY_HOME / "subject-keys" / "subject.kek"
 
+# --- Passkeys -------------------------------------------------------------------------------------------------------
+# For which domain passkeys are made, and which pages may ask for them (W3C Web Authentication, §5.1.2).
+PASSKEY_RP_ID = env_str("PASSKEY_RP_ID", default=urlsplit(PUBLIC_URL).hostname or "")
+PASSKEY_ORIGINS = env_list("PASSKEY_ORIGINS", default=[PUBLIC_URL])
+
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 DEBUG = env_bool("DEBUG", default=False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS")

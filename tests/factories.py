@@ -36,7 +36,7 @@ from governance.models import (
 from governance.selectors.evidence import EvidenceSubject
 from governance.selectors.policies import attachment_at
 from governance.services import inventory
-from governance.services.approvals import SigningIntent, approval_sign
+from governance.services.approvals import approval_sign
 from governance.services.attachments import attachment_confirm, attachment_propose
 from governance.services.authenticator_secrets import secret_open
 from governance.services.authenticators import authenticator_confirm, authenticator_request, authenticator_revoke
@@ -53,6 +53,7 @@ from governance.services.people import (
 )
 from governance.services.policies import policy_draft, policy_publish
 from governance.services.proofs import PasswordAndCode, authenticator_of
+from governance.services.statements import SigningIntent
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 

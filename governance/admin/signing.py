@@ -19,14 +19,13 @@ from governance.enums import ApprovalState, Role, Vote
 from governance.models import ApprovalRequest, Decision, User
 from governance.services.approvals import (
     REASON_MINIMUM,
-    SigningIntent,
     approval_hindrance,
     approval_sign,
     roles_accepted,
-    signature_meaning,
 )
 from governance.services.decisions import roles_missing
 from governance.services.proofs import PasswordAndCode
+from governance.services.statements import SigningIntent, signature_meaning
 
 
 class SigningForm(forms.Form):

@@ -17,10 +17,11 @@ from governance.errors import ConflictError
 from governance.models import ApprovalRequest, Decision
 from governance.selectors.gate import gate_assert
 from governance.services.accesses import access_record
-from governance.services.approvals import SigningIntent, approval_sign
+from governance.services.approvals import approval_sign
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.proofs import PasswordAndCode
+from governance.services.statements import SigningIntent
 
 
 class DecisionsView(GovernedView):

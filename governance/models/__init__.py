@@ -1,11 +1,12 @@
 """Django finds an app's models here."""
 
-from governance.models.authenticators import Authenticator
+from governance.models.authenticators import Authenticator, Passkey
 from governance.models.decisions import (
     ApprovalRequest,
     Decision,
     Deployment,
     Signature,
+    SigningTicket,
 )
 from governance.models.declarations import SystemDeclaration
 from governance.models.descriptions import ModelDescription
@@ -61,6 +62,7 @@ __all__ = [
     "ModelVersion",
     "Override",
     "OverrideStepRecord",
+    "Passkey",
     "Policy",
     "PolicyAttachment",
     "PolicyDraft",
@@ -71,6 +73,7 @@ __all__ = [
     "RevocationProposal",
     "Run",
     "Signature",
+    "SigningTicket",
     "SupersessionAcceptance",
     "SystemDeclaration",
     "User",

@@ -1,11 +1,13 @@
 """What the gate decides under a policy, and the signatures of the people who approve."""
 
+from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import models
 
 from governance.enums import ApprovalState, DecisionState, Role, Vote
+from governance.models.authenticators import Passkey
 from governance.models.inventory import DIGEST_LENGTH, ModelVersion
 from governance.models.policies import PolicyVersion
 from modelnotary.ids import new_id
@@ -72,8 +74,37 @@ class ApprovalRequest(models.Model):
         return f"Approval of {self.decision}"
 
 
+class SigningTicket(models.Model):
+    """A statement that a person is about to sign by passkey, frozen; its digest is the challenge. Insert-only."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "tkt"), editable=False)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.PROTECT, related_name="tickets")
+    signer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    statement = models.BinaryField(help_text="Canonical JSON of what is to be signed.")
+    prepared_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-prepared_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(
+                    expires_at__gt=models.F("prepared_at"),
+                    expires_at__lte=models.F("prepared_at") + timedelta(seconds=120),
+                ),
+                name="signing_ticket_short",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.request} by {self.signer.printed_name}"
+
+
 class Signature(models.Model):
-    """A person's electronic signature under a decision: what they signed, as whom, why, and when. Insert-only."""
+    """A person's electronic signature under a decision: what they signed, as whom, why, and when. Insert-only.
+
+    One by passkey has the passkey's own signature over the statement's digest, with what that was made from.
+    """
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "sig"), editable=False)
     request = models.ForeignKey(ApprovalRequest, on_delete=models.PROTECT, related_name="signatures")
@@ -87,10 +118,36 @@ class Signature(models.Model):
     statement = models.BinaryField(help_text="Canonical JSON of what was signed.")
     statement_digest = models.CharField(max_length=DIGEST_LENGTH)
     signed_at = models.DateTimeField()
+    ticket = models.OneToOneField(SigningTicket, null=True, on_delete=models.PROTECT, related_name="signature")
+    passkey = models.ForeignKey(Passkey, null=True, on_delete=models.PROTECT, related_name="signatures")
+    authenticator_data = models.BinaryField(null=True)
+    client_data = models.BinaryField(null=True, help_text="JSON that the browser made, exactly as it came.")
+    assertion = models.BinaryField(null=True, help_text="The passkey's signature over both.")
 
     class Meta:
         ordering = ("signed_at",)
-        constraints = (models.UniqueConstraint(fields=("request", "signer"), name="one_signature_for_each_person"),)
+        constraints = (
+            models.UniqueConstraint(fields=("request", "signer"), name="one_signature_for_each_person"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    method="passkey",
+                    ticket__isnull=False,
+                    passkey__isnull=False,
+                    authenticator_data__isnull=False,
+                    client_data__isnull=False,
+                    assertion__isnull=False,
+                )
+                | ~models.Q(method="passkey")
+                & models.Q(
+                    ticket__isnull=True,
+                    passkey__isnull=True,
+                    authenticator_data__isnull=True,
+                    client_data__isnull=True,
+                    assertion__isnull=True,
+                ),
+                name="signature_by_passkey_whole",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.printed_name}: {self.get_vote_display()}"

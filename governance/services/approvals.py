@@ -1,7 +1,8 @@
 """Electronic signatures under a decision (21 CFR 11.50, 11.70, 11.200)."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -9,7 +10,7 @@ from django.db.models import Q
 from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
-from governance.enums import ApprovalState, DecisionState, Role, Vote
+from governance.enums import ApprovalState, DecisionState, Role
 from governance.errors import (
     ConflictError,
     GovernanceError,
@@ -20,37 +21,69 @@ from governance.errors import (
     StaleEvidenceError,
     UnknownRecordError,
 )
-from governance.models import ApprovalRequest, Evidence, ModelVersion, PolicyVersion, Signature, User
+from governance.models import (
+    ApprovalRequest,
+    Evidence,
+    ModelVersion,
+    Passkey,
+    Signature,
+    SigningTicket,
+    User,
+)
 from governance.selectors.evidence import evidence_context, rests_on
 from governance.services.decisions import decision_settle
-from governance.services.policies import policy_document
-from governance.services.proofs import METHOD, PasswordAndCode, authenticator_of, proof_require
-from modelnotary.ledger.canonical import canonical_bytes
+from governance.services.passkeys import (
+    PasskeyAnswer,
+    passkey_lock,
+    passkey_prove,
+    passkeys_of,
+)
+from governance.services.proofs import PasswordAndCode, authenticator_of, proof_require
+from governance.services.statements import (
+    SigningIntent,
+    SigningTerms,
+    by_code,
+    by_passkey,
+    passkey_columns,
+    passkey_entry,
+    signature_meaning,
+    statement_write,
+)
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
 
 REASON_MINIMUM = 20
-REJECTION_MEANING = "I have examined the evidence and reject this use."
+TICKET_FOR = timedelta(seconds=120)
 
 
-@dataclass(frozen=True, slots=True)
-class SigningIntent:
-    """What a person wants to sign.
+def signing_prepare(*, signer: User, request_id: str, terms: SigningTerms, at: datetime) -> SigningTicket:
+    """Freeze the statement that a person is about to sign by passkey; the SHA-256 of it is the challenge.
 
-    Attributes:
-        vote: Approve or reject.
-        role: The role they sign in.
-        reason: Why, in their own words, at least 20 characters.
-        evidence_set_digest: Digest of the evidence that was on their screen.
-        proof: Proof of who they are, given afresh for this signature; never stored.
+    The ticket is good for 120 seconds, for this person and request, and for one signature. What could not be signed
+    gets none, and the refusal is recorded like that of a signature.
+
+    Raises:
+        GovernanceError: as `approval_sign`, or the person has no passkey.
     """
-
-    vote: Vote
-    role: Role
-    reason: str
-    evidence_set_digest: str
-    proof: PasswordAndCode
+    request = _request_find(request_id)
+    with _refusal_recorded(signer, request_id, terms, at):
+        _require_signable(signer, request, terms)
+        if not passkeys_of(signer):
+            raise ReauthenticationError("register a passkey first; it is what signs")
+        with transaction.atomic():
+            statement = statement_write(signer, request, terms, by_passkey(at))
+            ticket = SigningTicket.objects.create(
+                request=request, signer=signer, statement=statement, prepared_at=at, expires_at=at + TICKET_FOR
+            )
+            event_record(
+                event=LineageEvent.SIGNING_PREPARED,
+                actor=actor_of(signer),
+                subject=Subject("signing_ticket", ticket.id, Digest.of(statement)),
+                data={"request": request.id, "expires_at": format_time(ticket.expires_at)},
+                at=at,
+            )
+    return ticket
 
 
 def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
@@ -60,7 +93,8 @@ def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: d
     1. Check all of this: the signer is a person, not a superuser; the request is open, and this person has not signed
        it; the signer did not write the model, ask for the decision, produce the evidence or publish the policy; holds
        the role, which the policy accepts; and the evidence is still what was on the screen.
-    2. The signer proves with password and code, now, who they are. What would be refused anyway uses no code.
+    2. The signer proves, now, who they are: with password and code, or by a passkey that signed the statement of a
+       ticket that is theirs, in time and not used. What would be refused anyway uses no code.
     3. Lock the request and the model version, and check all of 1 once more.
     4. Write the signature with its statement, and settle the decision.
 
@@ -73,24 +107,12 @@ def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: d
         RejectedInputError: No such role, or the reason is too short.
         UnknownRecordError: No such request.
     """
-    try:
-        request = _request_find(request_id)  # 0
+    request = _request_find(request_id)  # 0
+    with _refusal_recorded(signer, request_id, intent, at):
         _require_signable(signer, request, intent)  # 1
-        proof_require(user=signer, proof=intent.proof, at=at)  # 2
+        passkey = _proven(signer, request, intent, at)  # 2
         with transaction.atomic():
-            return _sign(signer, request_id, intent, at)  # 3, 4
-    except UnknownRecordError:
-        raise
-    except GovernanceError as refusal:
-        with transaction.atomic():
-            event_record(
-                event=LineageEvent.APPROVAL_REFUSED,
-                actor=actor_of(signer),
-                subject=Subject("approval_request", request_id),
-                data={"code": refusal.code, "vote": intent.vote.value},
-                at=at,
-            )
-        raise
+            return _sign(signer, request_id, intent, passkey, at)  # 3, 4
 
 
 def approval_hindrance(*, signer: User, request: ApprovalRequest) -> str | None:
@@ -115,15 +137,45 @@ def roles_accepted(*, signer: User, request: ApprovalRequest) -> list[Role]:
     return [Role(role) for role in request.roles if role in signer.roles]
 
 
-def signature_meaning(*, policy: PolicyVersion, vote: Vote) -> str:
-    """Give the words that a signature stands for: an approval's are the policy's own."""
-    return policy_document(policy).approvals.meaning if vote == Vote.APPROVE else REJECTION_MEANING
+@contextmanager
+def _refusal_recorded(signer: User, request_id: str, terms: SigningTerms, at: datetime) -> Iterator[None]:
+    try:
+        yield
+    except GovernanceError as refusal:
+        with transaction.atomic():
+            event_record(
+                event=LineageEvent.APPROVAL_REFUSED,
+                actor=actor_of(signer),
+                subject=Subject("approval_request", request_id),
+                data={"code": refusal.code, "vote": terms.vote.value},
+                at=at,
+            )
+        raise
 
 
-def _sign(signer: User, request_id: str, intent: SigningIntent, at: datetime) -> Signature:
+def _proven(signer: User, request: ApprovalRequest, intent: SigningIntent, at: datetime) -> Passkey | None:
+    if isinstance(intent.proof, PasswordAndCode):
+        proof_require(user=signer, proof=intent.proof, at=at)
+        return None
+    _require_ticket(signer, request, intent.proof.ticket, at)
+    return passkey_prove(user=signer, answer=intent.proof, at=at)
+
+
+def _require_ticket(signer: User, request: ApprovalRequest, ticket: SigningTicket, at: datetime) -> None:
+    if ticket.signer_id != signer.pk:
+        raise SeparationOfDutiesError("this ticket was made for somebody else")
+    if ticket.request_id != request.pk:
+        raise ConflictError("this ticket is for another request")
+    if not ticket.prepared_at <= at < ticket.expires_at:
+        raise ReauthenticationError("this ticket was good for 120 seconds, which are over; prepare the signature anew")
+
+
+def _sign(signer: User, request_id: str, intent: SigningIntent, passkey: Passkey | None, at: datetime) -> Signature:
     request = _request_lock(request_id)
     _require_signable(signer, request, intent)
-    signature = _signature_write(signer, request, intent, at)
+    if passkey is not None and passkey_lock(passkey).revoked_at is not None:
+        raise ReauthenticationError("the passkey was revoked")
+    signature = _signature_write(signer, request, intent, passkey, at)
     decision_settle(request=request, at=at)
     if request.decision.state != DecisionState.PENDING:
         approved = request.decision.state == DecisionState.PASSED
@@ -140,12 +192,12 @@ def _request_find(request_id: str) -> ApprovalRequest:
     return request
 
 
-def _require_signable(signer: User, request: ApprovalRequest, intent: SigningIntent) -> None:
+def _require_signable(signer: User, request: ApprovalRequest, terms: SigningTerms) -> None:
     _require_person(signer)
     _require_open(request, signer)
     _require_independent(signer, request)
-    _require_role(signer, request, intent)
-    _require_current(request, intent)
+    _require_role(signer, request, terms)
+    _require_current(request, terms)
 
 
 def _require_person(signer: User) -> None:
@@ -195,14 +247,14 @@ def _require_independent(signer: User, request: ApprovalRequest) -> None:
             raise SeparationOfDutiesError(f"{signer.printed_name} {what} and so cannot approve it; ask someone else")
 
 
-def _require_role(signer: User, request: ApprovalRequest, intent: SigningIntent) -> None:
-    if intent.role not in signer.roles:
-        raise SeparationOfDutiesError(f"{signer.printed_name} does not hold the role {intent.role.label}")
-    if intent.role not in request.roles:
+def _require_role(signer: User, request: ApprovalRequest, terms: SigningTerms) -> None:
+    if terms.role not in signer.roles:
+        raise SeparationOfDutiesError(f"{signer.printed_name} does not hold the role {terms.role.label}")
+    if terms.role not in request.roles:
         raise SeparationOfDutiesError(
-            f"the policy accepts signatures of {', '.join(request.roles)}, not {intent.role.value}"
+            f"the policy accepts signatures of {', '.join(request.roles)}, not {terms.role.value}"
         )
-    if len(intent.reason.strip()) < REASON_MINIMUM:
+    if len(terms.reason.strip()) < REASON_MINIMUM:
         raise RejectedInputError(f"/reason must say why in at least {REASON_MINIMUM} characters")
 
 
@@ -214,8 +266,8 @@ def _require_any_role(signer: User, request: ApprovalRequest) -> None:
         )
 
 
-def _require_current(request: ApprovalRequest, intent: SigningIntent) -> None:
-    if intent.evidence_set_digest != request.decision.evidence_set_digest:
+def _require_current(request: ApprovalRequest, terms: SigningTerms) -> None:
+    if terms.evidence_set_digest != request.decision.evidence_set_digest:
         raise StaleEvidenceError("the evidence is not what was shown; look at the decision again, or request a new one")
     _require_unchanged(request)
 
@@ -227,28 +279,15 @@ def _require_unchanged(request: ApprovalRequest) -> None:
         raise StaleEvidenceError("the evidence changed since the decision was requested; request a new decision")
 
 
-def _signature_write(signer: User, request: ApprovalRequest, intent: SigningIntent, at: datetime) -> Signature:
-    decision = request.decision
+def _signature_write(
+    signer: User, request: ApprovalRequest, intent: SigningIntent, passkey: Passkey | None, at: datetime
+) -> Signature:
+    decision, answer = request.decision, intent.proof
     assert decision.policy_version is not None
-    meaning = signature_meaning(policy=decision.policy_version, vote=intent.vote)
-    statement = canonical_bytes(
-        {
-            "format": "modelnotary-signature/v1",
-            "decision": decision.id,
-            "model_digest": decision.model_version.digest,
-            "environment": decision.environment,
-            "policy_digest": decision.policy_version.digest,
-            "evidence_set_digest": decision.evidence_set_digest,
-            "vote": intent.vote.value,
-            "meaning": meaning,
-            "reason": intent.reason.strip(),
-            "printed_name": signer.printed_name,
-            "signer": signer.id,
-            "role": intent.role.value,
-            "method": METHOD,
-            "signed_at": format_time(at),
-        }
-    )
+    how = by_passkey(answer.ticket.prepared_at) if isinstance(answer, PasskeyAnswer) else by_code(at)
+    statement = statement_write(signer, request, intent, how)
+    if isinstance(answer, PasskeyAnswer) and bytes(answer.ticket.statement) != statement:
+        raise ConflictError("what the ticket states is not so any more; prepare the signature anew")
     digest = Digest.of(statement)
     signature = Signature.objects.create(
         request=request,
@@ -256,12 +295,13 @@ def _signature_write(signer: User, request: ApprovalRequest, intent: SigningInte
         printed_name=signer.printed_name,
         role=intent.role,
         vote=intent.vote,
-        meaning=meaning,
+        meaning=signature_meaning(policy=decision.policy_version, vote=intent.vote),
         reason=intent.reason.strip(),
-        method=METHOD,
+        method=how["method"],
         statement=statement,
         statement_digest=digest.text,
         signed_at=at,
+        **passkey_columns(answer, passkey),
     )
     event_record(
         event=LineageEvent.APPROVAL_SIGNED,
@@ -272,8 +312,9 @@ def _signature_write(signer: User, request: ApprovalRequest, intent: SigningInte
             "request": request.id,
             "vote": intent.vote.value,
             "role": intent.role.value,
-            "meaning": meaning,
+            "meaning": signature.meaning,
             "reason": signature.reason,
+            **passkey_entry(answer, passkey, statement),
         },
         at=at,
     )

@@ -25,3 +25,17 @@ class StatementError(AttestError):
     """An in-toto statement, or the decision within it, does not have the agreed shape."""
 
     code = "statement-malformed"
+
+
+class PasskeyError(AttestError):
+    """What a passkey answered is malformed, or does not sign what it should.
+
+    Attributes:
+        fault: which part is wrong, as one short stable word: ``challenge``, ``origin``, ``signature``.
+    """
+
+    code = "passkey-invalid"
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault

@@ -30,6 +30,26 @@ def base64_bytes(text: str) -> bytes:
     return data
 
 
+def base64url_text(data: bytes) -> str:
+    """Write bytes as RFC 4648 §5 base64url without padding, as WebAuthn and JOSE do."""
+    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
+
+
+def base64url_bytes(text: str) -> bytes:
+    """Read the one unpadded base64url spelling that `base64url_text` writes.
+
+    Raises:
+        TextError: anything else, among it padding and unused trailing bits that are not zero.
+    """
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise TextError(f"{text[:80]!r} is not base64url: {error}") from error
+    if base64url_text(data) != text:
+        raise TextError(f"{text[:80]!r} is not the canonical base64url spelling of its bytes")
+    return data
+
+
 def decimal(text: str) -> int:
     """Read an ASCII decimal from 0 to 2^63-1: no sign, no leading zero, no separator.
 

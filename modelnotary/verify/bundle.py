@@ -22,6 +22,8 @@ The procedure of `bundle_examine`, numbered as in the code:
 8.  Open every decision: signed by a decision key in force, named by digest in the ledger, about the bytes the
     ledger says; its policy and evidence are in the bundle. An expired decision is reported, not refused.
 9.  Find every piece of evidence, policy and report named by its digest in the ledger.
+10. Check every signature by passkey among the entries of the lineage log: the passkey was registered before by who
+    signs and not revoked, and it signed the statement that the entry holds and names by digest.
 
 A bundle that lacks something is incomplete; one in which something is wrong is tampered with.
 """
@@ -50,6 +52,7 @@ from modelnotary.verify.errors import BundleError, TrustError
 from modelnotary.verify.incarnations import SuccessionExamination
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import Progress, Replay, namings_merged, no_progress
+from modelnotary.verify.passkey_signatures import passkeys_check
 from modelnotary.verify.pruning import Archived, Pruned
 from modelnotary.verify.result import Check, Outcome, TrustAnchor, VerificationReport, failed, missing, passed
 from modelnotary.verify.trust import TRUST_FILE, Trust
@@ -172,6 +175,7 @@ class _Examination:
             return
         contents = Contents(files, inventory, manifest.subject.id, lineage, self.trust)
         self.checks += contents.checks(self._now)  # 8, 9
+        self.checks += passkeys_check(lineage.passkeys, pruned=bool(self.pruned))  # 10
         self.reports = reports_named(lineage)
 
     def _trust_inside(self, files: Files, path: Path) -> Trust | None:
@@ -224,7 +228,11 @@ def _lineage(replays: Mapping[str, Replay | None]) -> Replay | None:
     found = [replay for origin, replay in replays.items() if log_class(origin) == LINEAGE]
     if not found or None in found:
         return None
-    return Replay(namings=namings_merged(replay.namings for replay in found if replay is not None))
+    replays_read = [replay for replay in found if replay is not None]
+    return Replay(
+        namings=namings_merged(replay.namings for replay in replays_read),
+        passkeys=[each for replay in replays_read for each in replay.passkeys],
+    )
 
 
 def _files_check(files: Files, manifest: BundleManifest) -> list[Check]:

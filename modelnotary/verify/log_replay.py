@@ -1,7 +1,8 @@
 """Reading a whole log again: every entry is hashed, the tree and the chain are rebuilt from nothing else.
 
 Large logs are read on all processors, in stretches; the chain, which has to be followed link by link, is followed
-here. Memory holds a few stretches, the edge of the tree, and what the log names of the bundle's files.
+here. Memory holds a few stretches, the edge of the tree, what the log names of the bundle's files, and what people
+signed by passkey.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from itertools import batched, islice
 from modelnotary.ledger.chain import Chain
 from modelnotary.ledger.checkpoint import Checkpoint
 from modelnotary.ledger.digest import HASH_BYTES
+from modelnotary.ledger.event import Event
 from modelnotary.ledger.merkle import EMPTY_ROOT
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, tiles_of_level
 from modelnotary.ledger.tree import STORED_LEVELS, Frontier, Subtree
@@ -53,8 +55,9 @@ class Replay:
     """What a log turned out to be: its root, its chain head, its root when it was smaller, what it names.
 
     ``kept_root`` is the root at the size that was asked for, if the log ever had it. ``namings`` are the entries of
-    interest, by event type. ``chain_heads`` is what entries tell of the chain, compared with it. ``frontier`` are the
-    roots of the perfect subtrees that make up the tree.
+    interest, by event type, ``passkeys`` those about passkeys in their order. ``chain_heads`` is what
+    entries tell of the chain, compared with it. ``frontier`` are the roots of the perfect subtrees that make up the
+    tree.
     """
 
     root: bytes = EMPTY_ROOT
@@ -62,6 +65,7 @@ class Replay:
     chain_heads: ChainHeads = field(default_factory=ChainHeads)
     kept_root: bytes | None = None
     namings: dict[str, list[Naming]] = field(default_factory=dict)
+    passkeys: list[tuple[int, Event]] = field(default_factory=list)
     frontier: Sequence[bytes] = ()
     roots_gone: tuple[bytes, ...] = ()
 
@@ -187,6 +191,7 @@ class _Reader:
         self._frontier.extend(leaves[len(reading.roots) * TILE_WIDTH :])
         for naming in reading.namings:
             self._replay.namings.setdefault(naming.type, []).append(naming)
+        self._replay.passkeys += reading.passkeys
         if reading.bad is not None:
             raise LogError("entries", reading.bad)
 

@@ -13,6 +13,7 @@ from modelnotary.ledger.merkle import leaf_hash, leaf_hashes
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, bundle_prefix
 from modelnotary.ledger.tree import perfect_root
 from modelnotary.verify.archive import FileSlice
+from modelnotary.verify.passkey_signatures import is_about_passkeys
 
 DECISION_ISSUED = "decision.issued"
 EVIDENCE_DEPOSITED = "evidence.deposited"
@@ -78,14 +79,15 @@ class BadRange:
 class StretchReading:
     """What a stretch turned out to be: all leaf hashes in a row, the roots of its full tiles, what it names.
 
-    ``chain_heads`` are the entries that tell the hash chain, each with its index. Where something is ``bad``, the rest
-    is only what came before.
+    ``chain_heads`` are the entries that tell the hash chain, ``passkeys`` those about passkeys, each with its index.
+    Where something is ``bad``, the rest is only what came before.
     """
 
     leaves: bytes = b""
     roots: list[bytes] = field(default_factory=list)
     namings: list[Naming] = field(default_factory=list)
     chain_heads: list[tuple[int, ChainHead]] = field(default_factory=list)
+    passkeys: list[tuple[int, Event]] = field(default_factory=list)
     bad: BadRange | None = None
 
 
@@ -157,6 +159,8 @@ def _events_read(reading: StretchReading, start: int, entries: list[bytes], inte
             return BadRange(index, index + 1, reason)
         if interest.wants(event):
             reading.namings.append(_naming(index, event))
+        if is_about_passkeys(event):
+            reading.passkeys.append((index, event))
     return None
 
 

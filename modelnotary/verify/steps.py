@@ -12,7 +12,14 @@ _BUNDLE: dict[str, tuple[int, ...]] = {
     "files": (4,),
     "kept checkpoint": (7,),
 }
-_BUNDLE |= {"decisions": (8,), "contents": (8, 9), "evidence": (9,), "policies": (9,), "reports": (9,)}
+_BUNDLE |= {
+    "decisions": (8,),
+    "contents": (8, 9),
+    "evidence": (9,),
+    "policies": (9,),
+    "reports": (9,),
+    "passkeys": (10,),
+}
 _LOG: dict[str, tuple[int, ...]] = {"files": (1, 6), "trust": (2,), "checkpoint": (3,), "kept checkpoint": (5,)}
 _ARCHIVE: dict[str, tuple[int, ...]] = {
     "files": (1, 4),

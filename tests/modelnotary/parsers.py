@@ -4,7 +4,7 @@ A parser is named by its place in the package. Whoever adds one is told to add i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import sample_bundle as sample
 from asn1crypto import cms
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from genuine_input import (
     CHECKPOINT,
     COSIGNED,
@@ -48,10 +49,12 @@ from genuine_input import (
 )
 from report_samples import sample_report
 from sample_bundle import FORGER, KEYS, LINEAGE, NOW, Sample
+from software_authenticator import EXTENDED, PRESENT, SoftwareAuthenticator
 
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.dsse import Envelope
-from modelnotary.attest.errors import AttestError, EnvelopeError
+from modelnotary.attest.errors import AttestError, EnvelopeError, PasskeyError
+from modelnotary.attest.passkey import Assertion, AuthenticatorData, RelyingParty, public_key_parse
 from modelnotary.attest.statement import GateDecision, Statement
 from modelnotary.errors import TimeFormatError
 from modelnotary.ledger.add_checkpoint import AddCheckpoint, signatures_parse, signatures_write, size_parse, size_write
@@ -82,7 +85,7 @@ from modelnotary.ledger.keys import key_load, lasting_key_load
 from modelnotary.ledger.log_keys import KeyRotation
 from modelnotary.ledger.note import NoteSignature, NoteSigner, NoteVerifier, note_open, note_split
 from modelnotary.ledger.proof import InclusionProof
-from modelnotary.ledger.text import base64_bytes, base64_text, decimal
+from modelnotary.ledger.text import base64_bytes, base64_text, base64url_bytes, base64url_text, decimal
 from modelnotary.ledger.tiles import Tile, bundle_decode, bundle_encode, bundle_prefix
 from modelnotary.ledger.witness_policy import WitnessPolicy
 from modelnotary.manifest.errors import ManifestFormatError
@@ -149,10 +152,21 @@ def event_of(kind: str, subject: str, data: bytes) -> Event:
     return Event("lineage", kind, f"evt_{9:032x}", NOW, Actor("system", "x", "x"), Subject("log", subject), value)
 
 
+def parse_any(data: bytes) -> Any:
+    """A JSON value of canonical bytes, whatever it is; what they are not is the business of another parser."""
+    try:
+        return parse_canonical(data)
+    except CanonicalError:
+        return None
+
+
 def report_open(data: bytes) -> Any:
     report = sample_report()
     return document_open(data, container_find(data), report.trust.report_roots, NOW + timedelta(days=30))
 
+
+PASSKEY = SoftwareAuthenticator("notary.example", "https://notary.example")
+PASSKEY_2 = replace(PASSKEY, key=Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
 PARSERS: dict[str, Parser] = {
     "attest.decision.decision_open": Parser(
@@ -175,6 +189,28 @@ PARSERS: dict[str, Parser] = {
         lambda: [Envelope.from_bytes(data).payload for data in Sample().decisions().values()],
         GateDecision.to_bytes,
     ),
+    "attest.passkey.Assertion.from_json": Parser(
+        lambda data: Assertion.from_json(parse_any(data)),
+        PasskeyError,
+        lambda: [canonical_bytes(PASSKEY.get("challenge").to_json())],
+        lambda assertion: canonical_bytes(assertion.to_json()),
+    ),
+    "attest.passkey.AuthenticatorData.from_bytes": Parser(
+        AuthenticatorData.from_bytes,
+        PasskeyError,
+        lambda: [
+            PASSKEY.authenticator_data(),
+            base64url_bytes(PASSKEY.create("challenge")["authenticatorData"]),
+            PASSKEY.authenticator_data(PRESENT | EXTENDED, more=b"\xa0"),
+        ],
+    ),
+    "attest.passkey.RelyingParty.from_json": Parser(
+        lambda data: RelyingParty.from_json(parse_any(data)),
+        PasskeyError,
+        lambda: [canonical_bytes(RelyingParty("notary.example", ("https://notary.example",)).to_json())],
+        lambda party: canonical_bytes(party.to_json()),
+    ),
+    "attest.passkey.public_key_parse": Parser(public_key_parse, PasskeyError, lambda: [PASSKEY.cose, PASSKEY_2.cose]),
     "ledger.add_checkpoint.AddCheckpoint.from_bytes": Parser(
         AddCheckpoint.from_bytes,
         WitnessMessageError,
@@ -270,6 +306,9 @@ PARSERS: dict[str, Parser] = {
     ),
     "ledger.text.base64_bytes": Parser(
         of_text(base64_bytes), TextError, lambda: [b"QUJDREVG", b"QQ=="], lambda data: base64_text(data).encode()
+    ),
+    "ledger.text.base64url_bytes": Parser(
+        of_text(base64url_bytes), TextError, lambda: [b"QUJDREVG", b"-_8"], lambda data: base64url_text(data).encode()
     ),
     "ledger.text.decimal": Parser(
         of_text(decimal), TextError, lambda: [b"0", b"9223372036854775807"], lambda n: str(n).encode()

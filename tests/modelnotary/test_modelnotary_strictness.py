@@ -75,6 +75,7 @@ LINES_AND_JSON = (
     "ledger.note.note_open",
     "ledger.note.note_split",
     "ledger.text.base64_bytes",
+    "ledger.text.base64url_bytes",
     "ledger.text.decimal",
     "ledger.tiles.Tile.from_path",
     "times.parse_time",
@@ -94,6 +95,9 @@ ALLOWED = {
     ("ledger.note.note_split", "itself twice"),
     ("ledger.text.base64_bytes", "itself twice"),
     ("ledger.text.base64_bytes", "nothing"),
+    ("ledger.text.base64url_bytes", "itself twice"),
+    ("ledger.text.base64url_bytes", "nothing"),
+    ("ledger.text.base64url_bytes", "the last byte gone"),
     ("ledger.text.decimal", "the last byte gone"),
     ("ledger.tiles.Tile.from_path", "the last byte gone"),
 }
