@@ -87,9 +87,9 @@ def test_who_asks_the_anchors_has_their_addresses_and_the_trust_file() -> None:
     assert SERVICES["sequencer"]["volumes"] == ["home:/var/lib/modelnotary:ro"]
 
 
-def test_no_value_has_a_default_but_the_port_and_where_checkpoints_are_published() -> None:
+def test_no_value_has_a_default_but_the_port_where_checkpoints_are_published_and_whom_passkeys_are_for() -> None:
     text = (CHECKOUT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{(\w+):-", text)) == {"WEB_PORT", "ANCHORS"}
+    assert set(re.findall(r"\$\{(\w+):-", text)) == {"WEB_PORT", "ANCHORS", "PASSKEY_RP_ID", "PASSKEY_ORIGINS"}
     assert set(re.findall(r"\$\{(\w+):\?", text)) == set(OPERATOR)
     assert re.findall(r"(?<!\$)\$(?!\{|\$)\w", text) == []
 
