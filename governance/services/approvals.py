@@ -297,7 +297,7 @@ def _signature_write(
         vote=intent.vote,
         meaning=signature_meaning(policy=decision.policy_version, vote=intent.vote),
         reason=intent.reason.strip(),
-        method=how["method"],
+        method=str(how["method"]),
         statement=statement,
         statement_digest=digest.text,
         signed_at=at,

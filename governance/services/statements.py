@@ -48,8 +48,8 @@ def ticket_intent(answer: PasskeyAnswer) -> SigningIntent:
     said = parse_canonical(bytes(answer.ticket.statement))
     assert isinstance(said, dict)
     return SigningIntent(
-        vote=Vote(said["vote"]),
-        role=Role(said["role"]),
+        vote=Vote(str(said["vote"])),
+        role=Role(str(said["role"])),
         reason=str(said["reason"]),
         evidence_set_digest=str(said["evidence_set_digest"]),
         proof=answer,

@@ -309,7 +309,7 @@ def test_a_passkey_is_registered_once_by_its_owner_with_proof_and_in_time() -> N
     right = answered(waiting, key)
 
     def attempt(**changes: Any) -> Passkey:
-        usual = {"user": person, "passkey": waiting, "at": now} | right
+        usual: dict[str, Any] = {"user": person, "passkey": waiting, "at": now} | right
         proof = changes.pop("proof", None) or factories.proof(person, now)
         return passkey_register(**(usual | changes), proof=proof)
 
@@ -490,13 +490,13 @@ def test_the_database_refuses_a_signature_by_passkey_that_was_not_prepared(
     given = {"passkey": desk.passkey.id, "ticket": ticket.id}
     with psycopg.connect(database.environment["DATABASE_URL"]) as connection:
         with pytest.raises(psycopg.Error) as refusal, connection.transaction():
-            connection.execute(statement, given)  # type: ignore[call-overload]
+            connection.execute(statement, given)
         assert refusal.type is error
         stranger = signing().passkey.id
         with pytest.raises(RestrictViolation), connection.transaction():
-            connection.execute(SIGNATURE, given | {"passkey": stranger})  # type: ignore[call-overload]
+            connection.execute(SIGNATURE, given | {"passkey": stranger})
         with connection.transaction(force_rollback=True):
-            connection.execute(SIGNATURE, given)  # type: ignore[call-overload]
+            connection.execute(SIGNATURE, given)
 
 
 def test_no_passkey_and_no_ticket_is_deleted_or_changed(database: Database, desk: Signing) -> None:
