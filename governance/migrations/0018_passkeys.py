@@ -109,7 +109,7 @@ DROP FUNCTION governance_passkey_guard() CASCADE;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", '0017_evidence_subjects'),
+        ("governance", "0017_evidence_subjects"),
     ]
 
     operations = [
