@@ -39,7 +39,10 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Data set versions", "governance_datasetversion", "table_view"),
         ("Training runs", "governance_run", "play_circle"),
         ("Lineage", "governance_lineageedge", "conversion_path"),
+        ("Aliases", "governance_aliasbinding", "label"),
         ("Deployments", "governance_deployment", "rocket_launch"),
+        ("What runs", "governance_environmentsnapshot", "radar"),
+        ("Discrepancies", "governance_discrepancy", "difference"),
     ),
     "Evidence": (
         ("Evidence", "governance_evidence", "fact_check"),

@@ -209,6 +209,8 @@ SPECTACULAR_SETTINGS = {
         "JobStateEnum": "governance.enums.JobState",
         "DecisionStateEnum": "governance.enums.DecisionState",
         "DecisionStandingEnum": "governance.enums.DecisionStanding",
+        "AttachmentKindEnum": "governance.enums.AttachmentKind",
+        "DiscrepancyKindEnum": "governance.enums.DiscrepancyKind",
         "EndingKindEnum": "governance.enums.EndingKind",
         "FindingKindEnum": "governance.enums.FindingKind",
         "FindingStateEnum": "governance.enums.FindingState",

@@ -31,6 +31,7 @@ class Scope(TextChoices):
     FINDING_WRITE = "finding:write", "Open findings and take them further; people only"
     REPORT_CREATE = "report:create", "Create and download reports and bundles"
     AUDIT_READ = "audit:read", "Read ledger entries, proofs and checkpoints"
+    ENVIRONMENT_REPORT = "environment:report", "Report what runs in an environment"
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
@@ -95,6 +96,16 @@ class Deidentification(TextChoices):
     SAFE_HARBOR = "safe_harbor", "Safe harbor: all eighteen identifiers removed, § 164.514(b)(2)"
     EXPERT_DETERMINATION = "expert_determination", "Expert determination, § 164.514(b)(1)"
     NONE = "none", "Not de-identified"
+
+
+class DiscrepancyKind(TextChoices):
+    """How what runs does not agree with what was deployed and decided."""
+
+    UNAPPROVED = "unapproved", "Runs without approval"
+    OTHER_DIGEST = "other_digest", "Other bytes than were deployed"
+    NOT_DEPLOYED = "not_deployed", "Allowed and runs, and no deployment is recorded"
+    NOT_RUNNING = "not_running", "Deployed and not running"
+    DECISION_ENDED = "decision_ended", "Runs after its decision ended"
 
 
 class LineageKind(TextChoices):

@@ -11,6 +11,7 @@ from governance.models.decisions import (
 from governance.models.declarations import SystemDeclaration
 from governance.models.descriptions import ModelDescription
 from governance.models.endings import DecisionEnding, RevocationProposal
+from governance.models.environments import AliasBinding, Discrepancy, EnvironmentSnapshot, Retirement
 from governance.models.evidence import Evidence, EvidenceSupersession, SupersessionAcceptance
 from governance.models.exceptions import Override, OverrideStepRecord, PolicyException, PolicyExceptionStep
 from governance.models.findings import Finding, FindingEscalation, FindingEvent
@@ -38,6 +39,7 @@ from governance.models.policies import (
 
 __all__ = [
     "AiSystem",
+    "AliasBinding",
     "ApiToken",
     "ApprovalRequest",
     "Artifact",
@@ -50,6 +52,8 @@ __all__ = [
     "Decision",
     "DecisionEnding",
     "Deployment",
+    "Discrepancy",
+    "EnvironmentSnapshot",
     "Evidence",
     "EvidenceSupersession",
     "Finding",
@@ -70,6 +74,7 @@ __all__ = [
     "PolicyExceptionStep",
     "PolicyVersion",
     "PolicyWithdrawal",
+    "Retirement",
     "RevocationProposal",
     "Run",
     "Signature",

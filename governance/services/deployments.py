@@ -8,11 +8,12 @@ from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import LineageKind, LineageRole, Trust
-from governance.errors import GateDeniedError
-from governance.models import Deployment, ModelVersion, User
+from governance.errors import ConflictError, GateDeniedError
+from governance.models import Deployment, ModelVersion, Retirement, User
 from governance.selectors import model_version_get
 from governance.selectors.gate import Assertion, gate_assert
 from governance.services.lineage import lineage_record
+from governance.services.locks import name_lock
 from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -58,6 +59,27 @@ def deployment_record(*, actor: User, digest: Digest, environment: str, at: date
         at=at,
     )
     return deployment
+
+
+@transaction.atomic
+def deployment_retire(*, actor: User, deployment: Deployment, reason: str, at: datetime) -> Retirement:
+    """Record that a deployment was taken out of use.
+
+    Raises:
+        ConflictError: It was before.
+    """
+    name_lock(f"governance.retirement {deployment.id}")
+    if Retirement.objects.filter(deployment=deployment).exists():
+        raise ConflictError(f"{deployment.id} was taken out of use before")
+    retirement = Retirement.objects.create(deployment=deployment, reason=reason, retired_by=actor, retired_at=at)
+    event_record(
+        event=LineageEvent.DEPLOYMENT_RETIRED,
+        actor=actor_of(actor),
+        subject=Subject("deployment", deployment.id),
+        data={"retirement": retirement.id, "reason": reason, "environment": deployment.environment},
+        at=at,
+    )
+    return retirement
 
 
 def _data(version: ModelVersion, environment: str, answer: Assertion) -> dict[str, Json]:

@@ -3,15 +3,35 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from governance.enums import EndingKind, FindingKind, OverrideStep, Severity, SubjectKind
-from governance.models import DecisionEnding, Deployment, Override
+from governance.enums import DiscrepancyKind, EndingKind, FindingKind, OverrideStep, Severity, SubjectKind
+from governance.models import (
+    AiSystem,
+    DecisionEnding,
+    Deployment,
+    Discrepancy,
+    EnvironmentSnapshot,
+    Model,
+    ModelVersion,
+    Override,
+)
+from governance.selectors.deployments import deployments_in_use
 from governance.selectors.gate import ending_words, gate_assert
 from governance.selectors.periods import attestations_overdue
 from governance.services.findings import FindingReport, escalation_owner, finding_notice
+from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
 
 _SOON = timedelta(days=2)
 _LATER = timedelta(days=7)
+_DISCREPANCIES = {
+    DiscrepancyKind.UNAPPROVED: (Severity.CRITICAL, "Take it out of use, or register it and have a decision signed."),
+    DiscrepancyKind.OTHER_DIGEST: (
+        Severity.CRITICAL,
+        "Put the declared bytes back, or have what runs decided on.",
+    ),
+    DiscrepancyKind.NOT_DEPLOYED: (Severity.MEDIUM, "Record the deployment."),
+    DiscrepancyKind.NOT_RUNNING: (Severity.LOW, "Start it, or record that it was taken out of use."),
+}
 
 
 def findings_watch(*, at: datetime) -> int:
@@ -20,18 +40,21 @@ def findings_watch(*, at: datetime) -> int:
     Returns:
         How many were opened.
     """
-    noticed = [*_deployed_without_decision(at), *_reviews_overdue(at), *_attestations_overdue(at)]
+    noticed = [
+        *_deployed_without_decision(at),
+        *_running_otherwise(at),
+        *_reviews_overdue(at),
+        *_attestations_overdue(at),
+    ]
     return sum(finding_notice(cause=cause, report=report, at=at) is not None for cause, report in noticed)
 
 
 def _deployed_without_decision(at: datetime) -> Iterator[tuple[str, FindingReport]]:
     """Look at what was deployed last in each environment, and whether the decision behind it ended."""
-    newest = (
-        Deployment.objects.select_related("model_version__model__system__owner", "decision__ending__confirmed_by")
-        .order_by("model_version__model_id", "environment", "-deployed_at", "-id")
-        .distinct("model_version__model_id", "environment")
+    in_use = deployments_in_use(at=at).select_related(
+        "model_version__model__system__owner", "decision__ending__confirmed_by"
     )
-    for deployment in newest:
+    for deployment in in_use:
         ending: DecisionEnding | None = getattr(deployment.decision, "ending", None)
         if ending is None or _allowed(deployment, at):
             continue
@@ -52,6 +75,51 @@ def _deployed_without_decision(at: datetime) -> Iterator[tuple[str, FindingRepor
                 due_at=at + _SOON,
             ),
         )
+
+
+def _running_otherwise(at: datetime) -> Iterator[tuple[str, FindingReport]]:
+    """Look at what the newest snapshot of each environment shows, once for each place and the bytes in it.
+
+    What runs after its decision ended is noticed by its deployment. Bytes that were never registered, and for which the
+    agent names no model, belong to no system: they stay a discrepancy.
+    """
+    newest = EnvironmentSnapshot.objects.order_by("environment", "-received_at", "-id").distinct("environment")
+    found = Discrepancy.objects.filter(snapshot__in=newest.values("pk"), kind__in=_DISCREPANCIES)
+    for item in found.select_related("snapshot", "deployment__model_version__model__system__owner"):
+        subject = _subject_of(item)
+        if subject is None:
+            continue
+        kind, identity, system = subject
+        severity, remediation = _DISCREPANCIES[DiscrepancyKind(item.kind)]
+        environment = item.snapshot.environment
+        what = [environment, item.kind, item.place, item.observed_digest, item.deployment_id]
+        yield (
+            f"snapshot:{Digest.of(canonical_bytes(what)).hex}",
+            FindingReport(
+                kind=FindingKind.INCIDENT,
+                severity=severity,
+                title=f"{item.get_kind_display()} in {environment}"[:200],
+                description=f"Snapshot {item.snapshot_id}: {item.detail}",
+                remediation=remediation,
+                subject_kind=kind,
+                subject_id=identity,
+                owner=system.owner,
+                escalates_to=escalation_owner(system),
+                due_at=at + (_SOON if severity == Severity.CRITICAL else _LATER),
+            ),
+        )
+
+
+def _subject_of(item: Discrepancy) -> tuple[SubjectKind, str, AiSystem] | None:
+    """Give what a discrepancy is about: the deployment, the version that runs, or the system of the model named."""
+    if item.deployment:
+        return SubjectKind.DEPLOYMENT, item.deployment.id, item.deployment.model_version.model.system
+    version = ModelVersion.objects.filter(artifact=item.observed_digest).select_related("model__system__owner").first()
+    if version:
+        return SubjectKind.MODEL_VERSION, version.id, version.model.system
+    named = next((seen["model"] for seen in item.snapshot.running if seen["place"] == item.place), "")
+    model = Model.objects.filter(slug=named).select_related("system__owner").first()
+    return (SubjectKind.SYSTEM, model.system_id, model.system) if model else None
 
 
 def _allowed(deployment: Deployment, at: datetime) -> bool:

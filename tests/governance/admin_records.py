@@ -42,6 +42,7 @@ from governance.models import (
     User,
 )
 from governance.services import inventory
+from governance.services.aliases import alias_bind
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.exceptions import ExceptionTerms, exception_request
@@ -53,6 +54,7 @@ from governance.services.overrides import OverrideTerms, override_request
 from governance.services.periods import PeriodTerms, period_open
 from governance.services.privacy import legal_hold_set, person_erasure_request
 from governance.services.proofs import authenticator_of
+from governance.services.snapshots import Running, snapshot_deposit
 from modelnotary.ids import new_id
 from modelnotary.ledger.checkpoint import Checkpoint as TreeHead
 from modelnotary.ledger.digest import Digest
@@ -159,6 +161,14 @@ def records_make(database: Database, memory: Path) -> Records:
         at=now,
     )
     deployment = deployment_record(actor=pipeline, digest=case.digest, environment=case.environment, at=timezone.now())
+    alias = alias_bind(actor=pipeline, version=case.version, alias="champion", observed_via="api", at=now)
+    snapshot = snapshot_deposit(
+        agent=pipeline,
+        environment=case.environment,
+        running=[Running(HOSTILE, Digest.of(b"never registered"))],
+        taken_at=now,
+        at=timezone.now(),
+    )
     job = job_create(actor=pipeline, kind=JobType.BIAS, version=case.version, parameters={"label": "deny"}, at=now)
     document = document_make(case, DocumentKind.REPORT, REPORT)
     for _ in range(MANY):  # so that a query for each row of a list shows
@@ -179,6 +189,7 @@ def records_make(database: Database, memory: Path) -> Records:
         override_make(case),
         finding_make(case),
         period_make(case),
+        *(alias, snapshot, snapshot.discrepancies.all()[0]),
     )
     return Records(case, {record._meta.label: record for record in records})
 

@@ -13,10 +13,11 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege, RestrictViolat
 
 from governance.enums import LineageKind, LineageRole, Methodology, Provenance, Role, Trust
 from governance.services import inventory
-from governance.services.deployments import deployment_record
+from governance.services.deployments import deployment_record, deployment_retire
 from governance.services.descriptions import Particulars, model_describe
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
+from governance.services.snapshots import Running, snapshot_deposit
 from governance.services.supersessions import supersession_accept
 from modelnotary.ledger.digest import Digest
 from reports.enums import DocumentKind
@@ -27,6 +28,9 @@ INSERT_ONLY = (
     "governance_modeldescription",
     "governance_evidencesupersession",
     "governance_supersessionacceptance",
+    "governance_retirement",
+    "governance_environmentsnapshot",
+    "governance_discrepancy",
     "reports_document",
 )
 # Locking a row asks for the right to update some column of it.
@@ -39,7 +43,15 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
     passed, waiting = factories.waiting_case(), factories.waiting_case()
     passed.sign(passed.officers[0])
     now = timezone.now()
-    deployment_record(actor=passed.pipeline, digest=passed.digest, environment=passed.environment, at=now)
+    deployment = deployment_record(actor=passed.pipeline, digest=passed.digest, environment=passed.environment, at=now)
+    deployment_retire(actor=passed.pipeline, deployment=deployment, reason="Replaced.", at=now)
+    snapshot_deposit(
+        agent=passed.pipeline,
+        environment=passed.environment,
+        running=[Running("scoring", Digest.of(b"never registered"))],
+        taken_at=now,
+        at=now,
+    )
     dataset = inventory.dataset_register(
         actor=passed.pipeline,
         slug=factories.unique("data"),
