@@ -94,16 +94,6 @@ def test_the_same_text_is_one_draft_and_one_version_and_an_older_text_can_come_b
     assert numbers == [1, 2, 2, 3]
 
 
-def test_a_policy_governs_one_environment_and_an_environment_has_one_policy(database: Database, people: People) -> None:
-    environment, other = factories.unique("first"), factories.unique("second")
-    require(people.publishes.post(publication(people.draft(environment)), PASSWORD), 201)
-    before = snapshot(database)
-    for changed in ({"environment": other}, {"policy": other}):
-        document = yaml.safe_dump(factories.policy_document(environment) | changed)
-        require_problem(people.drafts.post("policies", {"document": document}), 409, "state-conflict")
-    assert not changes(before, snapshot(database))
-
-
 # --- Who may not publish ----------------------------------------------------------------------------------------------
 def by_author(draft: PolicyDraft) -> Officer:
     return Officer(draft.drafted_by, factories.PASSWORD)

@@ -54,6 +54,7 @@ from software_authenticator import EXTENDED, PRESENT, SoftwareAuthenticator
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.dsse import Envelope
 from modelnotary.attest.errors import AttestError, EnvelopeError, PasskeyError
+from modelnotary.attest.override import SignedOverride, override_open, override_sign
 from modelnotary.attest.passkey import Assertion, AuthenticatorData, RelyingParty, public_key_parse
 from modelnotary.attest.statement import GateDecision, Statement
 from modelnotary.errors import TimeFormatError
@@ -167,6 +168,21 @@ def report_open(data: bytes) -> Any:
 
 PASSKEY = SoftwareAuthenticator("notary.example", "https://notary.example")
 PASSKEY_2 = replace(PASSKEY, key=Ed25519PrivateKey.from_private_bytes(bytes(32)))
+OVERRIDE = SignedOverride(
+    id="ovr_1",
+    decision="dec_1",
+    name="credit v2",
+    digest=Digest.of(b"credit v2"),
+    environment="production",
+    attestation=Digest.of(b"the denial").text,
+    reason="The scoring service fails for one branch in three.",
+    ticket="https://tickets.example.org/7",
+    requested_by="usr_1",
+    approved_by="usr_2",
+    approved_at=NOW,
+    expires_at=NOW + timedelta(hours=8),
+    review_due_at=NOW + timedelta(days=3),
+)
 
 PARSERS: dict[str, Parser] = {
     "attest.decision.decision_open": Parser(
@@ -176,6 +192,14 @@ PARSERS: dict[str, Parser] = {
     ),
     "attest.dsse.Envelope.from_bytes": Parser(
         Envelope.from_bytes, EnvelopeError, lambda: [FILES["manifest.dsse.json"]], Envelope.to_bytes
+    ),
+    "attest.override.SignedOverride.from_bytes": Parser(
+        SignedOverride.from_bytes, AttestError, lambda: [OVERRIDE.to_bytes()], SignedOverride.to_bytes
+    ),
+    "attest.override.override_open": Parser(
+        lambda data: override_open(data, [KEYS.decision.public_key()]),
+        AttestError,
+        lambda: [override_sign(OVERRIDE, KEYS.decision)],
     ),
     "attest.statement.Statement.from_bytes": Parser(
         Statement.from_bytes,
