@@ -21,7 +21,6 @@ from governance.models import AiSystem, User
 from governance.selectors import control_evaluation
 
 REASON = "Orders underwriting work; within the bank's model risk policy."
-TODAY = timezone.now().date()
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +180,8 @@ def test_the_controls_of_a_system_are_shown_with_reasons_and_marks(system: AiSys
     auditor = factories.person(Role.AUDITOR)
     site = signed_in(auditor)
     address = reverse("admin:governance_aisystem_controls", args=[system.id])
-    shown = site.get(address, {"as_of": TODAY.isoformat()}).content.decode()
+    today = timezone.now().date().isoformat()
+    shown = site.get(address, {"as_of": today}).content.decode()
     for words in (
         "adverse_action_reasons of",
         "M: from memory, to be checked",
@@ -190,7 +190,7 @@ def test_the_controls_of_a_system_are_shown_with_reasons_and_marks(system: AiSys
     ):
         assert words in shown
     assert "HIPAA-312-b" not in shown
-    others = site.get(address, {"as_of": TODAY.isoformat(), "outcome": "not_applicable"}).content.decode()
+    others = site.get(address, {"as_of": today, "outcome": "not_applicable"}).content.decode()
     assert "holds protected health information: no; the control is for yes" in others
     assert looks(auditor) == [Look("record.viewed", "system", system.id, None, "controls")] * 2
     page = site.get(reverse("admin:governance_aisystem_change", args=[system.id])).content.decode()
