@@ -10,12 +10,15 @@ from governance.admin.attachments import attach_actions, attach_addresses, attac
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
 from governance.admin.cells import NOTHING, Cell, badge, code, link, moment, record_address, whole
 from governance.admin.ledger import attachment, ledger_section
+from governance.admin.policy_editor import EDITOR, editor, editor_address
+from governance.admin.policy_sections import difference_section, rules_in_words, trial_section
 from governance.admin.policy_steps import draft_addresses
-from governance.admin.sections import Action, Facts, Notice, Page, Section, Table, Text
+from governance.admin.sections import Action, Facts, ListHead, Notice, Page, Table, Text
 from governance.enums import Role
 from governance.models import Policy, PolicyDraft, PolicyVersion, User
 from governance.policy.document import PolicyDocument, parse_policy
 from governance.services.policies import policy_document, publishing_hindrance
+from governance.services.simulation import policy_simulate
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
@@ -89,9 +92,13 @@ class PolicyVersionAdmin(GovernedAdmin[PolicyVersion]):
         return Page(
             heading=str(record),
             lead=policy.title,
-            actions=(Action(words="Text", address=record_address(record, "document"), symbol="download", tone="main"),),
+            actions=(
+                Action(words="Text", address=record_address(record, "document"), symbol="download", tone="main"),
+                Action(words="Draft the next version", address=editor_address(record), symbol="edit_note"),
+            ),
             sections=(
-                _rules(policy),
+                rules_in_words(policy),
+                *difference_section(record.document, _before(record)),
                 Facts(title="Policy", rows=_rows(record, policy)),
                 Text(title="Text", text=record.document),
                 ledger_section(record.id),
@@ -118,6 +125,16 @@ class PolicyDraftAdmin(GovernedAdmin[PolicyDraft]):
         """Name it with its digest."""
         return Subject("policy_draft", record.id, Digest.from_text(record.digest))
 
+    def head(self, request: HttpRequest) -> ListHead:
+        """Offer to write one, to people; a superuser answers for no rule."""
+        may = not cast("User", request.user).is_superuser
+        write = Action(words="Write a policy", address=editor_address(), symbol="add", tone="main")
+        return ListHead(lead="Texts that somebody else may publish.", actions=(write,) if may else ())
+
+    def list_addresses(self) -> tuple[Address, ...]:
+        """Offer the page on which a text is written."""
+        return (Address(EDITOR, editor(self), ("GET", "HEAD", "POST")),)
+
     def addresses(self) -> tuple[Address, ...]:
         """Offer to publish it and to withdraw it."""
         return draft_addresses(self)
@@ -136,12 +153,24 @@ class PolicyDraftAdmin(GovernedAdmin[PolicyDraft]):
             notices=(Notice(words=f"You cannot publish it: {hindrance}."),) if hindrance else (),
             actions=((*(() if hindrance else (publish,)), withdraw) if opened else ()),
             sections=(
-                _rules(policy),
+                rules_in_words(policy),
+                *difference_section(record.document, _newest(record)),
+                *((trial_section(policy_simulate(document=record.document)),) if opened else ()),
                 Facts(title="Draft", rows=_draft_rows(record, policy)),
                 Text(title="Text", text=record.document),
                 ledger_section(record.id),
             ),
         )
+
+
+def _before(version: PolicyVersion) -> PolicyVersion | None:
+    return version.policy.versions.filter(number__lt=version.number).order_by("-number").first()
+
+
+def _newest(draft: PolicyDraft) -> PolicyVersion | None:
+    if draft.state == "published":
+        return _before(draft.version)
+    return PolicyVersion.objects.filter(policy__slug=draft.slug).order_by("-number").first()
 
 
 def _state(draft: PolicyDraft) -> SafeString:
@@ -167,23 +196,6 @@ def _draft_rows(draft: PolicyDraft, policy: PolicyDocument) -> tuple[tuple[str, 
         ("Drafted by", link(draft.drafted_by, draft.drafted_by.printed_name)),
         ("Drafted", moment(draft.drafted_at)),
         *ended,
-    )
-
-
-def _rules(policy: PolicyDocument) -> Section:
-    return Table(
-        title="Rules",
-        columns=("Rule", "Condition", "Expected", "Reads", "When it fails"),
-        rows=tuple(
-            (
-                f"{rule.id}: {rule.title}",
-                whole(rule.clause.source),
-                rule.expected,
-                f"{rule.evidence} evidence" if rule.evidence else "the model version",
-                rule.remediation,
-            )
-            for rule in policy.rules
-        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Policies: drafted by one caller, published by another, and put in force by two."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import status
@@ -15,6 +15,7 @@ from governance.selectors.policies import attachments_standing
 from governance.services.attachments import attachment_confirm, attachment_propose
 from governance.services.officers import Officer
 from governance.services.policies import policy_check, policy_draft, policy_publish, policy_withdraw
+from governance.services.simulation import Trial, policy_simulate
 
 
 def _draft(draft_id: str) -> PolicyDraft:
@@ -106,6 +107,46 @@ class PolicyCheckView(GovernedView):
         """Give every fault with its line, column and a caret; nothing is kept."""
         faults = policy_check(document=parsed(s.PolicyInput, request)["document"])
         return Response(s.PolicyCheckOutput({"valid": not faults, "diagnostics": faults}).data)
+
+
+class PolicySimulateView(GovernedView):
+    """Trying without keeping."""
+
+    scopes: ClassVar = {"POST": Scope.POLICY_DRAFT}
+
+    @operation(
+        "policy_simulate",
+        "Try a policy on the newest decisions on record",
+        takes=s.SimulationInput,
+        gives={200: s.SimulationOutput},
+        problems=(400, 422),
+    )
+    def post(self, request: Request) -> Response:
+        """Tell which decisions would come out otherwise; nothing is kept, the reading is logged."""
+        trial = policy_simulate(**parsed(s.SimulationInput, request))
+        self.viewed("decision", "list")
+        return Response(s.SimulationOutput(_told(trial)).data)
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    return {
+        "environment": trial.environment,
+        "decisions": len(trial.rows),
+        **{effect.value: number for effect, number in trial.counts.items()},
+        "changed": [
+            {
+                "decision": decision.id,
+                "digest": decision.model_version.digest,
+                "environment": decision.environment,
+                "evaluated_at": decision.evaluated_at,
+                "effect": result.effect,
+                "before": result.before,
+                "after": result.after,
+                "rules": result.changes,
+            }
+            for decision, result in trial.changed
+        ],
+    }
 
 
 class AttachmentsView(GovernedView):

@@ -8,6 +8,8 @@ from governance.api.serializers import StrictSerializer
 from governance.enums import AttachmentKind
 from governance.models import AttachmentProposal, PolicyAttachment, PolicyDraft, PolicyVersion
 from governance.policy.document import DOCUMENT_LIMIT, SLUG
+from governance.policy.simulation import Effect
+from governance.services.simulation import DECISIONS, DECISIONS_LIMIT
 
 
 class PolicyInput(StrictSerializer):
@@ -56,6 +58,46 @@ class DiagnosticOutput(serializers.Serializer[Any]):
 class PolicyCheckOutput(serializers.Serializer[Any]):
     valid = serializers.BooleanField()
     diagnostics = DiagnosticOutput(many=True)
+
+
+class SimulationInput(PolicyInput):
+    environment = serializers.RegexField(
+        SLUG,
+        max_length=80,
+        required=False,
+        help_text="Whose decisions; left out, of the environment that the text is written for, else of all.",
+    )
+    decisions = serializers.IntegerField(
+        min_value=1, max_value=DECISIONS_LIMIT, default=DECISIONS, help_text="How many, the newest first."
+    )
+
+
+class RuleChangeOutput(serializers.Serializer[Any]):
+    id = serializers.CharField(help_text="Of the rule.")
+    before = serializers.CharField(allow_blank=True, help_text="Its outcome; empty when there was no such rule.")
+    after = serializers.CharField(allow_blank=True, help_text="Its outcome; empty when there is none, or unknown.")
+    message = serializers.CharField()
+
+
+class SimulatedOutput(serializers.Serializer[Any]):
+    decision = serializers.CharField(help_text="Id of the decision on record.")
+    digest = serializers.CharField(help_text="Of the model version.")
+    environment = serializers.CharField()
+    evaluated_at = serializers.DateTimeField()
+    effect = serializers.ChoiceField(choices=[effect.value for effect in Effect])
+    before = serializers.CharField(help_text="What the rules amounted to: pass, fail or error.")
+    after = serializers.CharField(help_text="What they would amount to.")
+    rules = RuleChangeOutput(many=True, help_text="Those that give another outcome.")
+
+
+class SimulationOutput(serializers.Serializer[Any]):
+    environment = serializers.CharField(allow_blank=True, help_text="Whose decisions; empty for all.")
+    decisions = serializers.IntegerField(help_text="On how many it was tried.")
+    same = serializers.IntegerField()
+    newly_blocked = serializers.IntegerField()
+    no_longer_blocked = serializers.IntegerField()
+    unknown = serializers.IntegerField(help_text="Evidence that the text reads was not looked at then.")
+    changed = SimulatedOutput(many=True)
 
 
 class AttachmentProposalInput(StrictSerializer):

@@ -46,6 +46,7 @@ urlpatterns = [
     path("evidence/<name:evidence_id>", evidence.EvidenceView.as_view()),
     path("policies", policies.PoliciesView.as_view()),
     path("policies:check", policies.PolicyCheckView.as_view()),
+    path("policies:simulate", policies.PolicySimulateView.as_view()),
     path("policy-attachments", policies.AttachmentsView.as_view()),
     path("policy-attachment-proposals", policies.AttachmentProposalsView.as_view()),
     path("policy-attachment-proposals/<name:proposal_id>/confirmation", policies.ConfirmationView.as_view()),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from governance.evidence.schemas import name_hint
+from governance.policy.clauses import tokens
 from governance.policy.engine import Clause, ClauseError, compile_clause, fact_hint
 from governance.policy.errors import Diagnostic, PolicyError
 from governance.policy.facts import EVIDENCE_FACTS, fact_types
@@ -18,7 +19,7 @@ _VALID_DAYS_LIMIT = 3650
 _QUORUM_LIMIT = 100
 _RULE_TEXTS = ("id", "title", "clause", "observed", "expected", "remediation")
 _POLICY_KEYS = {"policy", "title", "environment", "valid_days", "rules", "approvals"}
-_RULE_KEYS = {"evidence", "max_age_days", *_RULE_TEXTS}
+_RULE_KEYS = {"evidence", "max_age_days", "when", *_RULE_TEXTS}
 _AGE_DAYS_LIMIT = 3650
 _APPROVAL_KEYS = {"quorum", "roles", "meaning"}
 
@@ -36,6 +37,7 @@ class Rule:
         expected: What it should be, in words.
         remediation: What to do when it fails.
         max_age_days: How old the evidence may be, where the rule asks for newer than its type does.
+        when: The compiled condition on the model under which the rule applies, or None when it always does.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Rule:
     expected: str
     remediation: str
     max_age_days: int | None = None
+    when: Clause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,9 @@ class _Reader:
         names = [rule.id for rule in parsed.rules]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._fault("/rules", f"rule id {name} is given twice")
+        if rules and all(isinstance(rule, dict) and "when" in rule for rule in rules):
+            # A model to which no rule applies would be let through unlooked at.
+            self._fault("/rules", "every rule has a `when`; at least one must apply to every model")
         if self._faults:
             raise PolicyError(sorted(self._faults, key=lambda fault: (fault.line, fault.column)))
         return parsed
@@ -144,7 +150,17 @@ class _Reader:
         age = self._count(item, "max_age_days", pointer, _AGE_DAYS_LIMIT) if "max_age_days" in item else None
         if age and evidence is None:
             self._fault(f"{pointer}/max_age_days", "only a rule about evidence can ask for its age")
-        return None if clause is None else Rule(evidence=evidence, clause=clause, max_age_days=age, **texts)
+        when = self._when(item, pointer) if "when" in item else None
+        return None if clause is None else Rule(evidence=evidence, clause=clause, max_age_days=age, when=when, **texts)
+
+    def _when(self, item: dict[str, Any], pointer: str) -> Clause | None:
+        """Read the condition of applying: were it to read evidence, leaving that out would set the rule aside."""
+        source = self._text(item, "when", pointer)
+        words = "a `when` reads facts of the model and its system alone, not of evidence"
+        evidence = [part for part in tokens(source) if part.text in EVIDENCE_FACTS]
+        for part in evidence:
+            self._at(f"{pointer}/when", item["when"], source, part.at, words)
+        return None if evidence else self._clause(item["when"], source, f"{pointer}/when")
 
     def _clause(self, written: object, source: str, pointer: str) -> Clause | None:
         if not source:
@@ -152,11 +168,14 @@ class _Reader:
         try:
             return compile_clause(source)
         except ClauseError as error:
-            left_out = str(written).index(source)
             for fault in error.faults:
-                within = None if fault.at is None else fault.at + left_out
-                self._faults.append(self._source.fault(pointer, fault.message, within=within))
+                self._at(pointer, written, source, fault.at, fault.message)
             return None
+
+    def _at(self, pointer: str, written: object, source: str, at: int | None, message: str) -> None:
+        """Name a fault at an index of a clause, which was read without the white space around it."""
+        within = None if at is None else at + str(written).index(source)
+        self._faults.append(self._source.fault(pointer, message, within=within))
 
     def _approvals(self, item: object) -> Approvals:
         if not isinstance(item, dict):

@@ -1,13 +1,13 @@
 """Facts and a policy -> one result for each rule. Pure: the same context always gives the same results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from governance.policy.document import PolicyDocument, Rule
-from governance.policy.engine import Facts, Truth
+from governance.policy.engine import Clause, Facts, Truth
 from governance.policy.errors import RecordedContextError
 from governance.policy.facts import EVIDENCE_FACTS, MEASURED, FactType, FactValue, fact_matches, fact_types
 from governance.policy.freshness import stale_from
@@ -48,6 +48,7 @@ class ReasonCode(StrEnum):
     APPROVAL_REFUSED = "approval-refused"
     NO_POLICY = "no-policy"
     EXCEPTION_ACCEPTED = "exception-accepted"
+    CONDITION_NOT_MET = "condition-not-met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,12 @@ def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]
     return tuple(_excused(_rule_result(rule, context, looked), context.exceptions) for rule in policy.rules)
 
 
+def gravest(outcomes: Iterable[str]) -> Outcome:
+    """Give what rules amount to together, before anybody signs: an error, else a failure, else a pass."""
+    found = set(outcomes)
+    return next((outcome for outcome in (Outcome.ERROR, Outcome.FAIL) if outcome in found), Outcome.PASS)
+
+
 def last_exception(rule: str, exceptions: Sequence[ExceptionFacts]) -> ExceptionFacts | None:
     """Give the exception that excuses a rule for longest, or None."""
     accepted = [item for item in exceptions if item.rule == rule]
@@ -233,9 +240,12 @@ class _Seen:
 
 
 def fresh_until(policy: PolicyDocument, context: Context) -> datetime | None:
-    """Give the first moment at which a rule has no fresh evidence left; None where nothing grows stale."""
+    """Give the first moment at which a rule that applies has no fresh evidence left; None where nothing grows stale."""
     ends = []
+    model = _Seen.of(context.model)
     for rule in policy.rules:
+        if rule.when and _set_aside(rule, rule.when, model):
+            continue
         pieces = [_stale_from(item, rule) for item in _counted(rule, context)]
         known = [end for end in pieces if end is not None]
         if known and len(known) == len(pieces):
@@ -253,9 +263,11 @@ def _stale_from(item: EvidenceFacts, rule: Rule) -> datetime | None:
 
 def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> RuleResult:
     """Judge every piece: what fails goes on failing when it is stale, what passes must also be fresh."""
+    model = looked.get("") or looked.setdefault("", _Seen.of(context.model))
+    if rule.when and (aside := _set_aside(rule, rule.when, model)):
+        return aside
     if rule.evidence is None:
-        seen = looked.get("") or looked.setdefault("", _Seen.of(context.model))
-        return _judge(rule, seen, ())
+        return _judge(rule, model, ())
     relevant = _counted(rule, context)
     if not relevant:
         words = f"{rule.title}: no {rule.evidence} evidence has been deposited"
@@ -269,6 +281,18 @@ def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> Rule
     ends = [_stale_from(item, rule) for item in relevant]
     fresh = [result for result, end in zip(results, ends, strict=True) if not (now and end and end <= now)]
     return fresh[0] if fresh else _stale(rule, relevant, max(end for end in ends if end))
+
+
+def _set_aside(rule: Rule, when: Clause, model: _Seen) -> RuleResult | None:
+    """Give the result of a rule that does not apply to the model, or of which that is not known; None when it does."""
+    truth, words = (Truth.ERROR, model.unusable) if model.typed is None else when.evaluate(model.typed)
+    if truth is Truth.TRUE:
+        return None
+    if truth is Truth.FALSE:
+        words = f"{rule.title}: does not apply here, because {when.source} is not so"
+        return _result(rule, Outcome.NOT_APPLICABLE, ReasonCode.CONDITION_NOT_MET, None, words, ())
+    words = f"{rule.title}: whether it applies could not be evaluated: {words}"
+    return _result(rule, Outcome.ERROR, ReasonCode.EVALUATION_ERROR, None, words, ())
 
 
 def _stale(rule: Rule, relevant: list[EvidenceFacts], end: datetime) -> RuleResult:
@@ -323,7 +347,7 @@ def _result(  # noqa: PLR0917 - the parts of one line of a verdict
         expected=rule.expected,
         message=words,
         evidence=evidence,
-        remediation=rule.remediation if outcome is not Outcome.PASS else "",
+        remediation="" if outcome in NOT_BLOCKING else rule.remediation,
     )
 
 

@@ -67,7 +67,7 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
     ).values("source_id")
     trained = LineageEdge.objects.filter(role=LineageRole.TRAINED_ON, target_id__in=runs).values("source_id")
     around = Q(system=version.model.system) | Q(about=About.ORGANIZATION) | Q(dataset_version__in=trained)
-    read = _types_read(policy.document) if policy else frozenset()
+    read = types_read(policy.document) if policy else frozenset()
     evidence = Evidence.objects.filter(Q(model_version=version) | (around & Q(type__in=read)))
     return Context(
         model={
@@ -82,7 +82,8 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
 
 
 @lru_cache(maxsize=256)
-def _types_read(document: str) -> frozenset[str]:
+def types_read(document: str) -> frozenset[str]:
+    """Give the types of evidence that the rules of a published policy read."""
     policy = parse_policy(document, roles=frozenset(Role.values))
     return frozenset(rule.evidence for rule in policy.rules if rule.evidence)
 

@@ -23,6 +23,7 @@ from governance.policy.evaluation import (
     RuleResult,
     evaluate,
     fresh_until,
+    gravest,
     no_policy_result,
     results_bytes,
 )
@@ -36,6 +37,12 @@ from governance.services.endings import decision_supersede
 from governance.services.policies import policy_document
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
+
+_STATES = {
+    Outcome.ERROR: DecisionState.ERROR,
+    Outcome.FAIL: DecisionState.FAILED,
+    Outcome.PASS: DecisionState.PENDING,
+}
 
 
 @transaction.atomic
@@ -226,9 +233,4 @@ def decision_settle(*, request: ApprovalRequest, at: datetime) -> None:
 
 
 def _state_of(results: tuple[RuleResult, ...]) -> DecisionState:
-    outcomes = {result.outcome for result in results}
-    if Outcome.ERROR in outcomes:
-        return DecisionState.ERROR
-    if Outcome.FAIL in outcomes:
-        return DecisionState.FAILED
-    return DecisionState.PENDING
+    return _STATES[gravest(result.outcome for result in results)]

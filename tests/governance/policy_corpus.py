@@ -40,6 +40,11 @@ CLAUSES = (
     "bias.selection_rate > 0.0 && 1.0 / bias.selection_rate < 20.0",
     "-bias.equalized_odds_difference >= -0.1",
 )
+CONDITIONS = (
+    "system.contains_phi && model.has_training_data",
+    "model.format.startsWith('xgboost') || model.open_findings > 10",
+    "1 / model.open_findings > 0",
+)
 
 
 def policies() -> dict[str, PolicyDocument]:
@@ -54,6 +59,7 @@ def policies() -> dict[str, PolicyDocument]:
         rule | {"id": f"R-{number}", "evidence": "bias", "clause": clause, "observed": "bias.auc"}
         for number, clause in enumerate(CLAUSES)
     ]
+    rules += [rules[0] | {"id": f"W-{number}", "when": when} for number, when in enumerate(CONDITIONS)]
     texts["unlike clauses"] = factories.policy_text("production", rules=rules)
     return {name: parse_policy(text, roles=ROLES) for name, text in texts.items()}
 
@@ -78,7 +84,8 @@ def corpus(policy: PolicyDocument) -> Iterator[Context]:
 def _values(policy: PolicyDocument, name: str) -> list[Any]:
     """The values that matter to a fact: each literal of the clauses, what lies beside it, and the extremes."""
     kind = fact_types()[name]
-    literals = [token.text for rule in policy.rules for token in tokens(rule.clause.source)]
+    asked = [clause.source for rule in policy.rules for clause in (rule.clause, rule.when) if clause]
+    literals = [token.text for source in asked for token in tokens(source)]
     numbers = sorted({float(text) for text in literals if text[0].isdigit()})
     found: list[Any] = []
     if kind is FactType.NUMBER:

@@ -32,8 +32,9 @@ class SecondClause:
 
 def second_opinion(policy: PolicyDocument) -> PolicyDocument:
     """The same policy with its clauses compiled by the second engine."""
-    rules = (
-        replace(rule, clause=cast("Clause", SecondClause(rule.clause.source, cel.compile(rule.clause.source))))
-        for rule in policy.rules
-    )
+    rules = (replace(rule, clause=_second(rule.clause), when=rule.when and _second(rule.when)) for rule in policy.rules)
     return replace(policy, rules=tuple(rules))
+
+
+def _second(clause: Clause) -> Clause:
+    return cast("Clause", SecondClause(clause.source, cel.compile(clause.source)))

@@ -77,6 +77,22 @@ FAULTY: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a name that no address could hold": (RIGHT | {"policy": "Lending policy"}, {"/policy"}),
     "a name too long": (RIGHT | {"policy": "p" * 81}, {"/policy"}),
     "a meaning too long to be signed": (with_approvals(meaning="m" * 4001), {"/approvals/meaning"}),
+    **{
+        f"a condition that {what}": (RIGHT | {"rules": [RULE, RULE | {"id": "B", "when": when}]}, {"/rules/1/when"})
+        for what, when in {
+            "is empty": " ",
+            "is a truth and no text": True,
+            "reads evidence": "performance.auc > 0.7 || system.contains_phi",
+            "looks whether evidence was measured": "system.contains_phi && bias.measured",
+            "is no truth": "model.format",
+            "names nothing known": "model.colour == 'red'",
+            "is a negated comparison": "!(model.open_findings > 3)",
+        }.items()
+    },
+    "no rule that applies always": (
+        RIGHT | {"rules": [RULE | {"when": "system.contains_phi"}, RULE | {"id": "B", "when": "true"}]},
+        {"/rules"},
+    ),
     "several faults, each in its place": (
         RIGHT | {"valid_days": 0, "rules": [RULE | {"clause": "1"}, without(RULE, "title") | {"id": "B"}]},
         {"/valid_days", "/rules/0/clause", "/rules/1/title"},
