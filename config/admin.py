@@ -61,6 +61,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Accounts": (
         ("People and services", "governance_user", "group"),
         ("Authenticator apps", "governance_authenticator", "phonelink_lock"),
+        ("Passkeys", "governance_passkey", "passkey"),
         ("Tokens", "governance_apitoken", "key"),
     ),
 }

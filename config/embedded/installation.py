@@ -112,6 +112,9 @@ class Installation:
                 "NOTARY_HOME": str(home),
                 "SIGNER_URL": f"http://{LOOPBACK}:{self.ports['signer']}",
                 "PUBLIC_URL": f"http://{LOOPBACK}:{self.ports['web']}",
+                # Browsers make passkeys for names alone, of which a machine always has this one.
+                "PASSKEY_RP_ID": "localhost",
+                "PASSKEY_ORIGINS": f"http://localhost:{self.ports['web']}",
                 "WEB_PORT": str(self.ports["web"]),
                 "ALLOWED_HOSTS": f"{LOOPBACK},localhost",
             }

@@ -28,6 +28,7 @@ from governance.admin.endings import (
 )
 from governance.admin.ledger import attachment, ledger_section
 from governance.admin.overrides import overrides_section
+from governance.admin.passkey_signing import passkey_addresses
 from governance.admin.requests import request_actions, request_addresses
 from governance.admin.sections import Action, Facts, Page, Section, Text
 from governance.admin.signing import sign_addresses, signing_actions, signing_notices
@@ -71,6 +72,7 @@ class DecisionAdmin(GovernedAdmin[Decision]):
         return (
             Address("attestation", _attestation_download),
             *sign_addresses(self),
+            *passkey_addresses(self),
             *revoke_addresses(self),
             *request_addresses(self),
         )

@@ -95,6 +95,9 @@ def signed_page[SentForm: forms.Form](
     page: SignedPage,
     form: SentForm,
     act: Callable[[SentForm], HttpResponseRedirect],
+    *,
+    template: str = "governance/admin/sign.html",
+    **context: Any,  # noqa: ANN401 - whatever the template shows
 ) -> HttpResponseBase:
     """Show the form, or do what was sent and lead on. What a service refuses is shown with the form as it was sent.
 
@@ -111,7 +114,7 @@ def signed_page[SentForm: forms.Form](
                 refusal = str(error)
         offered = None if page.hindrance else form
         return shown.render(
-            request, page.record, "governance/admin/sign.html", page=page, form=offered, refusal=sentence(refusal)
+            request, page.record, template, page=page, form=offered, refusal=sentence(refusal), **context
         )
 
     return answer(request)

@@ -1,6 +1,7 @@
 """Signing a decision, or refusing it: a form with fresh proof of who signs, and every refusal in plain words."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from django import forms
@@ -24,17 +25,16 @@ from governance.services.approvals import (
     roles_accepted,
 )
 from governance.services.decisions import roles_missing
+from governance.services.passkeys import passkeys_of
 from governance.services.proofs import PasswordAndCode
-from governance.services.statements import SigningIntent, signature_meaning
+from governance.services.statements import SigningIntent, SigningTerms, signature_meaning
 
 
-class SigningForm(forms.Form):
-    """What a person adds to what is on the screen: role, reason, and proof of who they are."""
+class TermsForm(forms.Form):
+    """What a person adds to what is on the screen: role and reason."""
 
     role = forms.ChoiceField(choices=Role.choices, label="You sign as", widget=UnfoldAdminSelectWidget)
     reason = reason_field("It is printed with your signature, for good.", at_least=REASON_MINIMUM)
-    password = password_field("signature")
-    code = code_field("It is good for one signature.")
     evidence_set_digest = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, data: Any, *, roles: list[Role], evidence_set_digest: str) -> None:  # noqa: ANN401
@@ -42,32 +42,47 @@ class SigningForm(forms.Form):
         # Only what may be chosen is offered. What was sent all the same is the service's to refuse and to record.
         cast("forms.Select", self.fields["role"].widget).choices = [(role.value, role.label) for role in roles]
 
-    def intent(self, vote: Vote) -> SigningIntent:
+    def terms(self, vote: Vote) -> SigningTerms:
         """Give what the person wants to sign."""
         sent = self.cleaned_data
-        return SigningIntent(
+        return SigningTerms(
             vote=vote,
             role=Role(sent["role"]),
             reason=sent["reason"],
             evidence_set_digest=sent["evidence_set_digest"],
-            proof=PasswordAndCode(sent["password"], sent["code"]),
         )
 
 
+class SigningForm(TermsForm):
+    """The same with proof of who the person is."""
+
+    password = password_field("signature")
+    code = code_field("It is good for one signature.")
+
+    def intent(self, vote: Vote) -> SigningIntent:
+        """Give what the person signs."""
+        sent = self.cleaned_data
+        return SigningIntent(**asdict(self.terms(vote)), proof=PasswordAndCode(sent["password"], sent["code"]))
+
+
 def sign_addresses(shown: GovernedAdmin[Decision]) -> tuple[Address, ...]:
-    """Give the two pages on which a decision is signed."""
+    """Give the two pages on which a decision is signed with password and code."""
+    return tuple(Address(vote.value, signing_view(Signing, shown, vote), ("GET", "HEAD", "POST")) for vote in Vote)
 
-    def address(vote: Vote) -> Address:
-        def view(request: HttpRequest, decision: Decision) -> HttpResponseBase:
-            approval = ApprovalRequest.objects.filter(decision=decision).first()
-            if approval is None:
-                messages.error(request, "This decision asks for no signatures.")
-                return HttpResponseRedirect(record_address(decision))
-            return _Signing(shown, request, approval, vote).answer()
 
-        return Address(vote.value, view, ("GET", "HEAD", "POST"))
+def signing_view(
+    ceremony: "type[Signing]", shown: GovernedAdmin[Decision], vote: Vote
+) -> Callable[[HttpRequest, Decision], HttpResponseBase]:
+    """Give a page on which a decision is signed in one of the ways."""
 
-    return tuple(map(address, Vote))
+    def view(request: HttpRequest, decision: Decision) -> HttpResponseBase:
+        approval = ApprovalRequest.objects.filter(decision=decision).first()
+        if approval is None:
+            messages.error(request, "This decision asks for no signatures.")
+            return HttpResponseRedirect(record_address(decision))
+        return ceremony(shown, request, approval, vote).answer()
+
+    return view
 
 
 def signing_actions(request: HttpRequest, approval: ApprovalRequest | None) -> tuple[Action, ...]:
@@ -75,10 +90,26 @@ def signing_actions(request: HttpRequest, approval: ApprovalRequest | None) -> t
     if approval is None or approval.state != ApprovalState.OPEN or signing_hindrance(request, approval):
         return ()
     decision = approval.decision
-    return (
+    by_code = (
         Action(words="Approve", address=record_address(decision, Vote.APPROVE), symbol="check_circle", tone="main"),
         Action(words="Reject", address=record_address(decision, Vote.REJECT), symbol="cancel", tone="danger"),
     )
+    if not passkeys_of(cast("User", request.user)):
+        return by_code
+    return (
+        *by_code,
+        *(
+            Action(
+                words=f"{vote.label} by passkey", address=record_address(decision, by_passkey(vote)), symbol="passkey"
+            )
+            for vote in Vote
+        ),
+    )
+
+
+def by_passkey(vote: Vote) -> str:
+    """Give the name of the page on which a decision is signed by passkey."""
+    return f"{vote.value}-by-passkey"
 
 
 def signing_notices(request: HttpRequest, approval: ApprovalRequest | None) -> tuple[Notice, ...]:
@@ -101,8 +132,8 @@ def signing_hindrance(request: HttpRequest, approval: ApprovalRequest) -> str | 
 
 
 @dataclass(frozen=True, slots=True)
-class _Signing:
-    """One visit to the page on which a decision is approved or rejected."""
+class Signing:
+    """One visit to a page on which a decision is approved or rejected; here with password and code."""
 
     shown: GovernedAdmin[Decision]
     request: HttpRequest
@@ -111,20 +142,31 @@ class _Signing:
 
     @property
     def signer(self) -> User:
+        """Who visits."""
         return cast("User", self.request.user)
+
+    @property
+    def meaning(self) -> str:
+        """What the signature says."""
+        policy = self.approval.decision.policy_version
+        assert policy is not None
+        return signature_meaning(policy=policy, vote=self.vote)
 
     def answer(self) -> HttpResponseBase:
         """Show the form, or sign and lead back to the decision."""
-        form = SigningForm(
+        return signed_page(self.shown, self.request, self.page(), self.form(SigningForm), self._sign)
+
+    def form[Terms: TermsForm](self, kind: type[Terms]) -> Terms:
+        """Give the form, as it was sent if it was."""
+        return kind(
             self.request.POST or None,
             roles=roles_accepted(signer=self.signer, request=self.approval),
             evidence_set_digest=self.approval.decision.evidence_set_digest,
         )
-        return signed_page(self.shown, self.request, self._page(), form, self._sign)
 
-    def _page(self) -> SignedPage:
+    def page(self) -> SignedPage:
+        """Give what is on the page."""
         decision, approves = self.approval.decision, self.vote is Vote.APPROVE
-        assert decision.policy_version is not None
         return SignedPage(
             record=decision,
             kind=f"{self.vote.label} a decision",
@@ -134,7 +176,7 @@ class _Signing:
             title="Your signature",
             states=(
                 ("Printed name", self.signer.printed_name),
-                ("You state", strong(signature_meaning(policy=decision.policy_version, vote=self.vote))),
+                ("You state", strong(self.meaning)),
                 ("Bound to the evidence", whole(decision.evidence_set_digest)),
             ),
             submit="Sign: approve" if approves else "Sign: reject",
@@ -149,6 +191,10 @@ class _Signing:
     def _sign(self, form: SigningForm) -> HttpResponseRedirect:
         intent = form.intent(self.vote)
         approval_sign(signer=self.signer, request_id=self.approval.id, intent=intent, at=timezone.now())
+        return self.signed()
+
+    def signed(self) -> HttpResponseRedirect:
+        """Say that it is signed, and lead back to the decision."""
         given = self.approval.signatures.count()
         what = "approved" if self.vote is Vote.APPROVE else "rejected"
         messages.success(

@@ -1,6 +1,6 @@
 """Passkeys by API: registering one, ending its use, and signing decisions with it."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.utils import timezone
 from rest_framework import status
@@ -12,21 +12,18 @@ from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.serializers import SignatureOutput
 from governance.enums import Role, Scope, Vote
 from governance.models import Passkey, SigningTicket
-from governance.services.approvals import TICKET_FOR, approval_sign, signing_prepare
-from governance.services.authenticators import ENROL_WITHIN
+from governance.services.approvals import approval_sign, signing_prepare
+from governance.services.passkey_options import creation_options, request_options
 from governance.services.passkeys import (
     PasskeyAnswer,
     passkey_register,
     passkey_request,
     passkey_revoke,
-    passkeys_of,
 )
 from governance.services.proofs import PasswordAndCode
 from governance.services.statements import SigningTerms, ticket_intent
-from modelnotary.attest.passkey import ALGORITHMS, Assertion
+from modelnotary.attest.passkey import Assertion
 from modelnotary.ledger.canonical import parse_canonical
-from modelnotary.ledger.digest import Digest
-from modelnotary.ledger.text import base64url_text
 
 
 class PasskeysView(GovernedView):
@@ -44,7 +41,7 @@ class PasskeysView(GovernedView):
     def post(self, request: Request) -> Response:
         """Give what the token's owner hands to an authenticator."""
         passkey = passkey_request(user=self.caller(), at=timezone.now(), **parsed(s.PasskeyInput, request))
-        return Response({"id": passkey.id, "options": _creation(passkey)}, status=status.HTTP_201_CREATED)
+        return Response({"id": passkey.id, "options": creation_options(passkey)}, status=status.HTTP_201_CREATED)
 
 
 class PasskeyRegistrationView(GovernedView):
@@ -127,7 +124,7 @@ class SigningTicketsView(GovernedView):
             "id": ticket.id,
             "statement": parse_canonical(bytes(ticket.statement)),
             "expires_at": ticket.expires_at,
-            "options": _request(ticket),
+            "options": request_options(ticket),
         }
         return Response(s.SigningTicketOutput(answer).data, status=status.HTTP_201_CREATED)
 
@@ -156,38 +153,3 @@ class TicketSignatureView(GovernedView):
             at=timezone.now(),
         )
         return Response(SignatureOutput(signature).data, status=status.HTTP_201_CREATED)
-
-
-def _creation(passkey: Passkey) -> dict[str, Any]:
-    """Write PublicKeyCredentialCreationOptionsJSON (§5.1.9): a person who is verified, and no attestation."""
-    user = passkey.user
-    return {
-        "rp": {"id": passkey.rp_id, "name": "Model Notary"},
-        "user": {
-            "id": base64url_text(user.id.encode()),
-            "name": user.get_username(),
-            "displayName": user.printed_name,
-        },
-        "challenge": base64url_text(bytes(passkey.challenge)),
-        "pubKeyCredParams": [{"type": "public-key", "alg": number} for number in ALGORITHMS],
-        "timeout": int(ENROL_WITHIN.total_seconds() * 1000),
-        "excludeCredentials": _descriptors(passkeys_of(user)),
-        "authenticatorSelection": {"userVerification": "required"},
-        "attestation": "none",
-    }
-
-
-def _request(ticket: SigningTicket) -> dict[str, Any]:
-    """Write PublicKeyCredentialRequestOptionsJSON (§5.1.9)."""
-    keys = passkeys_of(ticket.signer)
-    return {
-        "challenge": base64url_text(Digest.of(bytes(ticket.statement)).value),
-        "timeout": int(TICKET_FOR.total_seconds() * 1000),
-        "rpId": keys[0].rp_id,
-        "allowCredentials": _descriptors(keys),
-        "userVerification": "required",
-    }
-
-
-def _descriptors(passkeys: list[Passkey]) -> list[dict[str, str]]:
-    return [{"type": "public-key", "id": base64url_text(bytes(passkey.credential_id or b""))} for passkey in passkeys]

@@ -208,7 +208,7 @@ def _require_person(signer: User) -> None:
 
 
 def _require_enrolled(signer: User) -> None:
-    if authenticator_of(signer) is None:
+    if authenticator_of(signer) is None and not passkeys_of(signer):
         raise ReauthenticationError(
             "enrol an authenticator app first, under Accounts: it gives the code that you sign with"
         )

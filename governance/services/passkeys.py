@@ -12,6 +12,7 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.errors import (
     ConflictError,
+    GovernanceError,
     HumanRequiredError,
     ReauthenticationError,
     RejectedInputError,
@@ -75,6 +76,18 @@ def passkeys_of(user: User) -> list[Passkey]:
     )
 
 
+def registering_hindrance(*, user: User, passkey: Passkey | None = None, at: datetime | None = None) -> str | None:
+    """Say in words why a person cannot begin a passkey, or answer for one that was begun; None when they can."""
+    try:
+        _require_signer(user)
+        relying_party()
+        if passkey is not None and at is not None:
+            _require_waiting(user, passkey, at)
+    except GovernanceError as refusal:
+        return str(refusal)
+    return None
+
+
 def passkey_request(*, user: User, name: str, at: datetime) -> Passkey:
     """Make the challenge for a new passkey; it signs once `passkey_register` was given the authenticator's answer.
 
@@ -82,8 +95,7 @@ def passkey_request(*, user: User, name: str, at: datetime) -> Passkey:
         HumanRequiredError: A service account or a superuser, who never sign.
         RejectedInputError: It needs a name, or the installation's address cannot have passkeys.
     """
-    if user.is_service or user.is_superuser or not user.is_active:
-        raise HumanRequiredError(f"{user.printed_name} never signs and so needs no passkey")
+    _require_signer(user)
     name = name.strip()
     if not name or len(name) > _NAME_MAXIMUM:
         raise RejectedInputError(f"/name must tell the device, in 1 to {_NAME_MAXIMUM} characters")
@@ -215,6 +227,11 @@ def _fault(passkey: Passkey | None, answer: PasskeyAnswer) -> str | None:
     passkey.sign_count = said.sign_count
     passkey.save(update_fields=["sign_count"])
     return None
+
+
+def _require_signer(user: User) -> None:
+    if user.is_service or user.is_superuser or not user.is_active:
+        raise HumanRequiredError(f"{user.printed_name} never signs and so needs no passkey")
 
 
 def _require_waiting(user: User, passkey: Passkey, at: datetime) -> None:

@@ -21,8 +21,8 @@ REASON = "Ranks well enough on rows it has not seen; I looked at the evidence."
 
 @pytest.fixture(scope="module")
 def cases(stack: Stack) -> list[dict[str, Any]]:
-    """Two decisions that wait for one signature each, and the people around them. A test signs the first."""
-    told: list[dict[str, Any]] = told_by(stack, "waiting_decisions.py", "2")
+    """Decisions that wait for one signature each, and the people around them. Tests sign the first and the last."""
+    told: list[dict[str, Any]] = told_by(stack, "waiting_decisions.py", "3")
     return told
 
 
@@ -72,6 +72,41 @@ def test_an_officer_sees_why_signs_with_password_and_code_and_sees_it_passed(
     download.value.save_as(file)
     report = verify_decision(file, Trust.from_file(stack.home / TRUST_FILE), now=datetime.now(UTC))
     assert report.exit_code is ExitCode.VERIFIED, report.checks
+
+
+def test_an_officer_registers_a_passkey_and_signs_with_it(
+    browser: Browser, cases: list[dict[str, Any]], stack: Stack
+) -> None:
+    """The browser's own authenticator makes the key and signs; the server and the ledger hold the public half."""
+    case, address = cases[2], stack.services.environment()["PASSKEY_ORIGINS"]
+    window = browser.new_context(base_url=address)
+    page = signed_in(window, case["officer"]["username"], case["password"])
+    devices = window.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    device = {"protocol": "ctap2", "transport": "internal", "hasUserVerification": True, "isUserVerified": True}
+    devices.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {"options": device | {"hasResidentKey": True, "automaticPresenceSimulation": True}},
+    )
+
+    page.goto("/admin/governance/passkey/")
+    page.get_by_role("link", name="Register a passkey").click()
+    page.get_by_label("Name of the device").fill("virtual key")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Your password").fill(case["password"])
+    page.get_by_label("Code of your authenticator app").fill(code_now(case["officer"]["device"]))
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_text("Registered. You can sign with this passkey.")).to_be_visible()
+
+    page.goto(f"/admin/governance/decision/{case['decision']}/change/")
+    page.get_by_role("link", name="Approve by passkey").click()
+    page.get_by_label("Your reason").fill(REASON)
+    page.get_by_role("button", name="Go on to the passkey").click()
+    expect(page.get_by_text(case["evidence_set"])).to_be_visible()
+    page.get_by_role("button", name="Sign: approve").click()
+    expect(page.get_by_text("Signed: you approved this decision.")).to_be_visible()
+    expect(page.locator(".mn-head")).to_contain_text("Passed")
+    window.close()
 
 
 def test_the_author_is_told_why_not_and_finds_no_form(window: BrowserContext, case: dict[str, Any]) -> None:

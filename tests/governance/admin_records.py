@@ -53,6 +53,7 @@ from governance.services.officers import Officer
 from governance.services.overrides import OverrideTerms, override_request
 from governance.services.periods import PeriodTerms, period_open
 from governance.services.privacy import legal_hold_set, person_erasure_request
+from governance.services.passkeys import passkey_request
 from governance.services.proofs import authenticator_of
 from governance.services.snapshots import Running, snapshot_deposit
 from modelnotary.ids import new_id
@@ -183,6 +184,7 @@ def records_make(database: Database, memory: Path) -> Records:
         Entry.objects.get(subject_id=version.id, event_type="model_version.registered"),
         Checkpoint.objects.get(log=Log.LINEAGE),
         authenticator_of(case.officers[0]),
+        passkey_request(user=case.officers[0], name=HOSTILE[:100], at=now),
         erasure_make(),
         hold_make(),
         exception_make(case),
