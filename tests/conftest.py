@@ -79,10 +79,17 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
         django_ready(parent.config)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits longest for the processes of a whole product, else it runs alone in the end."""
+    """Let one test process do all that starts a whole product, from the beginning on, and share the rest by file.
+
+    Two products that start at once keep two processors from everything else, and one that starts last leaves one idle.
+    """
     sizes = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.get_closest_marker("stack") is None, -sizes[item.path], item.path))
+    stack = {item for item in items if item.get_closest_marker("stack")}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("stack" if item in stack else str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: (item not in stack, -sizes[item.path], item.path))
 
 
 @dataclass(frozen=True)

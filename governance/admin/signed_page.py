@@ -106,7 +106,9 @@ def signed_page[SentForm: forms.Form](
 
     @sensitive_post_parameters("password", "code", "person")
     def answer(request: HttpRequest) -> HttpResponseBase:
-        refusal = page.hindrance or ""
+        # Nobody can see, or mend, what is wrong with a field that the page or the browser filled in.
+        unseen = (str(error) for field in form.hidden_fields() for error in field.errors)
+        refusal = page.hindrance or next(unseen, "")
         if form.is_valid():
             try:
                 return act(form)

@@ -51,9 +51,9 @@ from governance.services.jobs import job_create
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
 from governance.services.overrides import OverrideTerms, override_request
+from governance.services.passkeys import passkey_request
 from governance.services.periods import PeriodTerms, period_open
 from governance.services.privacy import legal_hold_set, person_erasure_request
-from governance.services.passkeys import passkey_request
 from governance.services.proofs import authenticator_of
 from governance.services.snapshots import Running, snapshot_deposit
 from modelnotary.ids import new_id

@@ -23,7 +23,7 @@ class SecondClause:
             nested.setdefault(group, {})[field] = value
         try:
             value = self.program.execute(nested)
-        except (TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
+        except (TypeError, ValueError, KeyError, RuntimeError, ArithmeticError) as error:
             return Truth.ERROR, str(error)
         if not isinstance(value, bool):
             return Truth.ERROR, str(value)

@@ -106,8 +106,8 @@ def test_a_passkey_is_registered_signs_what_was_shown_and_is_revoked(desk: Desk,
 
 
 REFUSED: dict[str, tuple[dict[str, str], str]] = {
-    "no answer": ({"signature": ""}, "The passkey gave no answer"),
-    "a signature of something else": ({"signature": "AAAA"}, "the passkey did not sign this"),
+    "no answer": ({"signature": ""}, "Not signed. The passkey gave no answer."),
+    "a signature of something else": ({"signature": "AAAA"}, "Not signed. The passkey did not sign this"),
     "an unknown key": ({"credential_id": "AAAA"}, "not registered for this person"),
     "no base64url": ({"clientDataJSON": "e30="}, "base64url"),
 }
@@ -124,7 +124,7 @@ def test_what_the_passkey_did_not_sign_is_refused_in_words_and_can_be_signed_aft
 
 
 def test_each_is_told_why_not(desk: Desk) -> None:
-    assert "register a passkey first" in words(desk.client.get(desk.address()))
+    assert "Register a passkey first" in words(desk.client.get(desk.address()))
     author = signed_in(desk.case.author)
     assert "cannot approve it; ask someone else" in words(author.get(desk.address()))
     administrator = signed_in(factories.administrator())
@@ -136,10 +136,10 @@ def test_each_is_told_why_not(desk: Desk) -> None:
     other = signed_in(desk.case.officers[1])
     assert "somebody else's passkey" in words(other.get(reverse("admin:governance_passkey_answer", args=[passkey.pk])))
     revoking = reverse("admin:governance_passkey_revoke", args=[passkey.pk])
-    assert "only its owner and an administrator can revoke it" in words(other.get(revoking))
+    assert "Only its owner and an administrator can revoke it" in words(other.get(revoking))
     lost = {"reason": REASON, "password": factories.PASSWORD}
     assert "Revoked." in words(administrator.post(revoking, lost, follow=True))
-    assert "register a passkey first" in words(desk.client.get(desk.address()))
+    assert "Register a passkey first" in words(desk.client.get(desk.address()))
 
 
 def test_a_ticket_of_another_officer_shows_the_first_step(desk: Desk) -> None:
