@@ -2,7 +2,7 @@
 
 from difflib import unified_diff
 
-from governance.admin.cells import badge, link, moment, stack, whole
+from governance.admin.cells import Cell, badge, link, moment, stack, whole
 from governance.admin.sections import Section, Table, Text
 from governance.models import Decision, PolicyVersion
 from governance.policy.document import PolicyDocument, Rule
@@ -36,7 +36,7 @@ def rules_in_words(policy: PolicyDocument) -> Section:
     )
 
 
-def _condition(rule: Rule) -> object:
+def _condition(rule: Rule) -> Cell:
     clause = whole(rule.clause.source)
     return stack((clause, "applies when", whole(rule.when.source))) if rule.when else clause
 
@@ -68,7 +68,7 @@ def trial_section(trial: Trial) -> Section:
     )
 
 
-def _trial_row(decision: Decision, result: Simulated) -> tuple[object, ...]:
+def _trial_row(decision: Decision, result: Simulated) -> tuple[Cell, ...]:
     unknown = result.effect is Effect.UNKNOWN
     return (
         link(decision),
