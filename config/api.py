@@ -21,7 +21,7 @@ from audit.errors import LogFrozenError, NotSequencedError, PrunedError, Unknown
 from governance import errors as governance
 from governance.controls.errors import ControlsError, CoverageError, DeclarationError
 from governance.evidence.errors import EvidenceRefusedError
-from governance.policy.errors import PolicyError
+from governance.policy.errors import DocumentError
 from modelnotary.errors import ModelNotaryError
 from modelnotary.formats import UnsafeFormatError
 from modelnotary.ids import new_id
@@ -50,7 +50,7 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (DocumentChangedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (DeclarationError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (CoverageError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (PolicyError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (DocumentError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (governance.GovernanceError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnsafeFormatError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ledger.CanonicalError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -141,7 +141,7 @@ def _own_status(error: ModelNotaryError) -> HTTPStatus | None:
 
 def _own_problem(request: HttpRequest, error: ModelNotaryError, status: HTTPStatus) -> dict[str, Any]:
     body = _problem(request, status, error.code, str(error))
-    if isinstance(error, PolicyError):
+    if isinstance(error, DocumentError):
         body["errors"] = [
             {
                 "pointer": item.pointer,

@@ -211,6 +211,7 @@ SPECTACULAR_SETTINGS = {
         "DecisionStandingEnum": "governance.enums.DecisionStanding",
         "AttachmentKindEnum": "governance.enums.AttachmentKind",
         "DiscrepancyKindEnum": "governance.enums.DiscrepancyKind",
+        "DraftStateEnum": "governance.enums.DraftState",
         "EndingKindEnum": "governance.enums.EndingKind",
         "FindingKindEnum": "governance.enums.FindingKind",
         "FindingStateEnum": "governance.enums.FindingState",

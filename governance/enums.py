@@ -301,3 +301,11 @@ class AttachmentKind(TextChoices):
 
     ATTACH = "attach", "Attach"
     DETACH = "detach", "Detach"
+
+
+class DraftState(TextChoices):
+    """What became of something that one person drafts and another one publishes."""
+
+    OPEN = "open", "Open"
+    PUBLISHED = "published", "Published"
+    WITHDRAWN = "withdrawn", "Withdrawn"

@@ -25,7 +25,7 @@ from governance.services.attachments import (
     proposal_is_confirmed,
 )
 from governance.services.officers import Officer
-from governance.services.policies import PUBLISHERS
+from governance.services.publications import PUBLISHERS
 from governance.services.steps import REASON_MINIMUM, step_hindrance
 
 _STEP = ("GET", "HEAD", "POST")

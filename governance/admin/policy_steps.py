@@ -11,11 +11,11 @@ from django.utils import timezone
 from governance.admin.base import Address, GovernedAdmin
 from governance.admin.cells import record_address, strong, whole
 from governance.admin.sections import Text
-from governance.admin.signed_page import SignedPage, password_field, reason_field, signed_page
+from governance.admin.signed_page import SignedPage, password_field, signed_page
+from governance.admin.withdrawals import withdraw_address
 from governance.models import PolicyDraft, User
 from governance.services.officers import Officer
 from governance.services.policies import policy_publish, policy_withdraw, publishing_hindrance
-from governance.services.steps import REASON_MINIMUM
 
 _STEP = ("GET", "HEAD", "POST")
 
@@ -24,12 +24,6 @@ class PublishForm(forms.Form):
     """Proof of who publishes."""
 
     password = password_field("publication")
-
-
-class WithdrawForm(forms.Form):
-    """Why a draft is taken back."""
-
-    reason = reason_field("It stands in the ledger for good.", at_least=REASON_MINIMUM)
 
 
 def draft_addresses(shown: GovernedAdmin[PolicyDraft]) -> tuple[Address, ...]:
@@ -65,28 +59,11 @@ def draft_addresses(shown: GovernedAdmin[PolicyDraft]) -> tuple[Address, ...]:
 
         return signed_page(shown, request, page, PublishForm(request.POST or None), act)
 
-    def withdraw(request: HttpRequest, draft: PolicyDraft) -> HttpResponseBase:
-        user = cast("User", request.user)
-        page = SignedPage(
-            record=draft,
-            kind="Withdraw a draft",
-            heading=draft.slug,
-            lead="A withdrawn draft is kept, and can never be published. The same text can be drafted anew.",
-            title="Your withdrawal",
-            states=(("Printed name", user.printed_name), ("The text", whole(draft.digest))),
-            submit="Withdraw the draft",
-            tone="danger",
-            undone="Not withdrawn.",
-            decline="Leave it open",
-            back=record_address(draft),
-            back_words="Back to the draft",
-        )
+    def withdraw(user: User, draft: PolicyDraft, reason: str) -> None:
+        policy_withdraw(actor=user, draft=draft, reason=reason, at=timezone.now())
 
-        def act(form: WithdrawForm) -> HttpResponseRedirect:
-            policy_withdraw(actor=user, draft=draft, reason=form.cleaned_data["reason"], at=timezone.now())
-            messages.success(request, "Withdrawn.")
-            return HttpResponseRedirect(record_address(draft))
-
-        return signed_page(shown, request, page, WithdrawForm(request.POST or None), act)
-
-    return (Address("publish", publish, _STEP), Address("withdraw", withdraw, _STEP))
+    lead = "A withdrawn draft is kept, and can never be published. The same text can be drafted anew."
+    return (
+        Address("publish", publish, _STEP),
+        withdraw_address(shown, withdraw, lambda draft: draft.digest, lead),
+    )

@@ -6,7 +6,7 @@ from governance import models
 from governance.api.ending_serializers import PasswordInput
 from governance.api.serializers import DigestField
 from governance.enums import ExceptionStep, OverrideStep
-from governance.policy.document import SLUG
+from governance.policy.reading import SLUG
 
 
 class ExceptionInput(PasswordInput):

@@ -5,9 +5,10 @@ from typing import Any
 from rest_framework import serializers
 
 from governance.api.serializers import StrictSerializer
-from governance.enums import AttachmentKind
+from governance.enums import AttachmentKind, DraftState
 from governance.models import AttachmentProposal, PolicyAttachment, PolicyDraft, PolicyVersion
-from governance.policy.document import DOCUMENT_LIMIT, SLUG
+from governance.policy.document import DOCUMENT_LIMIT
+from governance.policy.reading import SLUG
 from governance.policy.simulation import Effect
 from governance.services.simulation import DECISIONS, DECISIONS_LIMIT
 
@@ -29,7 +30,7 @@ class WithdrawalInput(StrictSerializer):
 class PolicyDraftOutput(serializers.ModelSerializer[PolicyDraft]):
     policy = serializers.SlugField(source="slug")
     drafted_by = serializers.CharField(source="drafted_by.printed_name")
-    state = serializers.ChoiceField(choices=("open", "published", "withdrawn"))
+    state = serializers.ChoiceField(choices=DraftState.choices)
     version = serializers.CharField(source="version.id", default=None, allow_null=True)
 
     class Meta:

@@ -16,7 +16,7 @@ from governance.enums import (
     Role,
     Vote,
 )
-from governance.policy.document import SLUG
+from governance.policy.reading import SLUG
 from governance.selectors.gate import decision_standing
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError

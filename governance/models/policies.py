@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from governance.enums import AttachmentKind
-from governance.models.inventory import DIGEST_LENGTH
+from governance.models.publications import DocumentDraft, DraftWithdrawal, PublishedDocument
 from modelnotary.ids import new_id
 
 
@@ -24,50 +24,28 @@ class Policy(models.Model):
         return self.slug
 
 
-class PolicyDraft(models.Model):
+class PolicyDraft(DocumentDraft):
     """The text of a policy as somebody proposes it: compiled, digest and all. Insert-only: another text is another."""
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "pdr"), editable=False)
     slug = models.SlugField(max_length=80, help_text="The policy that it would be a version of.")
-    document = models.TextField()
-    digest = models.CharField(max_length=DIGEST_LENGTH)
-    drafted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    drafted_at = models.DateTimeField()
 
-    class Meta:
-        ordering = ("-drafted_at",)
+    class Meta(DocumentDraft.Meta):
         indexes = (models.Index(fields=("slug", "-drafted_at")),)
 
-    def __str__(self) -> str:
-        return f"Draft of {self.slug}"
 
-    @property
-    def state(self) -> str:
-        """What became of it: open, published or withdrawn."""
-        if hasattr(self, "version"):
-            return "published"
-        return "withdrawn" if hasattr(self, "withdrawal") else "open"
-
-
-class PolicyWithdrawal(models.Model):
+class PolicyWithdrawal(DraftWithdrawal):
     """That a draft is not to be published any more, and why. Insert-only."""
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "pwd"), editable=False)
     draft = models.OneToOneField(PolicyDraft, on_delete=models.PROTECT, related_name="withdrawal")
-    reason = models.TextField()
-    withdrawn_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    withdrawn_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"Withdrawal of {self.draft}"
 
 
-class PolicyVersion(models.Model):
+class PolicyVersion(PublishedDocument):
     """The text of a policy as published. Immutable: a change is a new version."""
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "plv"), editable=False)
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="versions")
-    number = models.PositiveIntegerField()
     draft = models.OneToOneField(
         PolicyDraft,
         null=True,
@@ -75,13 +53,8 @@ class PolicyVersion(models.Model):
         related_name="version",
         help_text="What was published. Only versions from before publication took two people have none.",
     )
-    document = models.TextField()
-    digest = models.CharField(max_length=DIGEST_LENGTH)
-    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    published_at = models.DateTimeField()
 
-    class Meta:
-        ordering = ("-published_at",)
+    class Meta(PublishedDocument.Meta):
         constraints = (models.UniqueConstraint(fields=("policy", "number"), name="policy_version_number_once"),)
 
     def __str__(self) -> str:

@@ -1,6 +1,5 @@
 """The policy document: YAML text -> checked, compiled policy."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 from governance.evidence.schemas import name_hint
 from governance.policy.clauses import tokens
 from governance.policy.engine import Clause, ClauseError, compile_clause, fact_hint
-from governance.policy.errors import Diagnostic, PolicyError
+from governance.policy.errors import PolicyError
 from governance.policy.facts import EVIDENCE_FACTS, fact_types
+from governance.policy.reading import DocumentReader
 from governance.policy.source import Source
 
 DOCUMENT_LIMIT = 64 * 1024
-SLUG = re.compile(r"[-a-z0-9_]{1,80}", re.ASCII)
-_TEXT_LIMIT = 4000
 _VALID_DAYS_LIMIT = 3650
 _QUORUM_LIMIT = 100
 _RULE_TEXTS = ("id", "title", "clause", "observed", "expected", "remediation")
@@ -99,19 +97,18 @@ def parse_policy(text: str, *, roles: frozenset[str]) -> PolicyDocument:
     Raises:
         PolicyError: With every fault found and where it is.
     """
-    source = Source(text, limit=DOCUMENT_LIMIT, what="a policy")
+    source = Source(text, limit=DOCUMENT_LIMIT, what="a policy", error=PolicyError)
     if not isinstance(source.value, dict):
         raise PolicyError([source.fault("", "a policy is a mapping with the keys " + ", ".join(sorted(_POLICY_KEYS)))])
     return _Reader(source, roles).policy(source.value)
 
 
-class _Reader:
-    """Reads a loaded document and gathers faults instead of stopping at the first."""
+class _Reader(DocumentReader):
+    """Reads a loaded policy."""
 
     def __init__(self, source: Source, roles: frozenset[str]) -> None:
-        self._source = source
+        super().__init__(source)
         self._roles = roles
-        self._faults: list[Diagnostic] = []
 
     def policy(self, document: dict[str, Any]) -> PolicyDocument:
         self._keys(document, _POLICY_KEYS, "")
@@ -131,8 +128,7 @@ class _Reader:
         if rules and all(isinstance(rule, dict) and "when" in rule for rule in rules):
             # A model to which no rule applies would be let through unlooked at.
             self._fault("/rules", "every rule has a `when`; at least one must apply to every model")
-        if self._faults:
-            raise PolicyError(sorted(self._faults, key=lambda fault: (fault.line, fault.column)))
+        self._require_no_fault(PolicyError)
         return parsed
 
     def _rule(self, item: object, pointer: str) -> Rule | None:
@@ -199,40 +195,3 @@ class _Reader:
 
     def _at_least(self, wanted: dict[Any, Any]) -> dict[str, int]:
         return {str(role): self._count(wanted, role, "/approvals/roles", _QUORUM_LIMIT) for role in wanted}
-
-    def _keys(self, item: dict[str, Any], known: set[str], pointer: str) -> None:
-        for key in item:
-            if key not in known:
-                self._fault(f"{pointer}/{key}", f"unknown key; known: {', '.join(sorted(known))}")
-
-    def _text(self, item: dict[str, Any], key: str, pointer: str) -> str:
-        value = item.get(key)
-        if isinstance(value, str) and 0 < len(value.strip()) <= _TEXT_LIMIT:
-            return value.strip()
-        self._fault(f"{pointer}/{key}", f"a text of 1 to {_TEXT_LIMIT} characters is needed")
-        return ""
-
-    def _slug(self, item: dict[str, Any], key: str) -> str:
-        value = item.get(key)
-        if isinstance(value, str) and SLUG.fullmatch(value):
-            return value
-        self._fault(f"/{key}", "a name of 1 to 80 lowercase letters, digits, hyphens and underscores is needed")
-        return ""
-
-    def _count(self, item: dict[str, Any], key: str, pointer: str, most: int) -> int:
-        value = item.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most:
-            return value
-        self._fault(f"{pointer}/{key}", f"a whole number from 1 to {most} is needed")
-        return 0
-
-    def _list(self, item: dict[str, Any], key: str, pointer: str = "") -> list[Any]:
-        value = item.get(key)
-        if isinstance(value, list) and value:
-            return value
-        # An empty set of rules would let everything through.
-        self._fault(f"{pointer}/{key}", "a list with at least one item is needed")
-        return []
-
-    def _fault(self, pointer: str, message: str) -> None:
-        self._faults.append(self._source.fault(pointer, message))

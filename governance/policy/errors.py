@@ -1,4 +1,4 @@
-"""What can be wrong with a policy."""
+"""What can be wrong with a policy, and with any document of that kind."""
 
 from dataclasses import dataclass
 
@@ -29,14 +29,20 @@ class Diagnostic:
         return f"{where}: {self.message}" if where else self.message
 
 
-class PolicyError(ModelNotaryError):
-    """A policy document cannot be used; `diagnostics` lists every fault found."""
+class DocumentError(ModelNotaryError):
+    """A document cannot be used; `diagnostics` lists every fault found."""
 
-    code = "policy-invalid"
+    code = "document-invalid"
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         self.diagnostics = diagnostics
         super().__init__("; ".join(map(str, diagnostics)))
+
+
+class PolicyError(DocumentError):
+    """A policy document cannot be used."""
+
+    code = "policy-invalid"
 
 
 class RecordedContextError(ModelNotaryError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from governance.policy.errors import Diagnostic, PolicyError
+from governance.policy.errors import Diagnostic, DocumentError
 
 DEPTH_LIMIT = 12
 _SHOWN = 160
@@ -18,30 +18,31 @@ _SHOWN = 160
 class Source:
     """A document and where each of its values stands."""
 
-    def __init__(self, text: str, *, limit: int, what: str) -> None:
+    def __init__(self, text: str, *, limit: int, what: str, error: type[DocumentError]) -> None:
         """Read a document.
 
         Args:
             text: The YAML.
             limit: How many characters it may have.
             what: What it is, for messages: `a policy`.
+            error: What is raised for such a document.
 
         Raises:
-            PolicyError: It is too long, or not one unambiguous YAML document; the fault says where.
+            DocumentError: As given; it is too long, or not one unambiguous YAML document; the fault says where.
         """
         self._lines = text.splitlines()
         self._text = text
         if len(text) > limit:
-            raise PolicyError([Diagnostic("", f"{what} has at most {limit} characters, this one has {len(text)}")])
+            raise error([Diagnostic("", f"{what} has at most {limit} characters, this one has {len(text)}")])
         try:
             loader = _StrictLoader(text, what)
             self._root = loader.get_single_node()
             self.value: Any = None if self._root is None else loader.construct_document(self._root)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise PolicyError([self._marked("", f"not YAML: {error.problem or error.context}", mark)]) from error
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
-            raise PolicyError([self._plain(f"not YAML: {error}", error)]) from error
+        except yaml.MarkedYAMLError as fault:
+            mark = fault.problem_mark or fault.context_mark
+            raise error([self._marked("", f"not YAML: {fault.problem or fault.context}", mark)]) from fault
+        except (yaml.YAMLError, ValueError) as fault:  # ValueError: a date such as 2026-13-01
+            raise error([self._plain(f"not YAML: {fault}", fault)]) from fault
 
     def fault(self, pointer: str, message: str, *, within: int | None = None) -> Diagnostic:
         """Point at a value, or at a character of its text.

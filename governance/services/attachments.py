@@ -10,11 +10,12 @@ from governance.actors import actor_of
 from governance.enums import AttachmentKind
 from governance.errors import ConflictError, RejectedInputError
 from governance.models import AttachmentProposal, Policy, PolicyAttachment, User
-from governance.policy.document import SLUG
+from governance.policy.reading import SLUG
 from governance.selectors.policies import attachment_at
 from governance.services.locks import name_lock
 from governance.services.officers import Officer
-from governance.services.policies import PUBLISHERS, policy_document
+from governance.services.policies import POLICIES, policy_document
+from governance.services.publications import PUBLISHERS
 from governance.services.steps import officer_step, other_person_require, step_hindrance, words_require
 from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.event import Subject
@@ -46,7 +47,7 @@ def attachment_propose(
         for name, words in (("environment", environment), ("tier", tier)):
             if not SLUG.fullmatch(words) and (words or name == "environment"):
                 raise RejectedInputError(f"/{name} is a name of lowercase letters, digits, hyphens and underscores")
-        name_lock(_LOCK)
+        name_lock(POLICIES.lock)
         current = attachment_at(environment=environment, tier=tier, at=at)
         _require_applicable(policy, kind, environment, current)
         proposal = AttachmentProposal.objects.create(
@@ -76,7 +77,7 @@ def attachment_confirm(*, officer: Officer, proposal: AttachmentProposal, at: da
     subject = Subject("policy_attachment_proposal", proposal.id)
     with officer_step(officer=officer, roles=PUBLISHERS, step="policy.confirm", subject=subject, at=at):
         other_person_require(officer.user, proposal.proposed_by)
-        name_lock(_LOCK)
+        name_lock(POLICIES.lock)
         _require_fresh(proposal, at)
         current = attachment_at(environment=proposal.environment, tier=proposal.tier, at=at)
         if current != proposal.replaces:
@@ -115,9 +116,6 @@ def confirming_hindrance(*, user: User, proposal: AttachmentProposal, at: dateti
 def proposal_is_confirmed(proposal: AttachmentProposal) -> bool:
     """Tell whether a proposal was carried out."""
     return PolicyAttachment.objects.filter(Q(attached_under=proposal) | Q(detached_under=proposal)).exists()
-
-
-_LOCK = "governance.policies"
 
 
 def _require_applicable(

@@ -10,7 +10,7 @@ from governance.enums import ExceptionStep, Role
 from governance.errors import ConflictError, RejectedInputError, UnknownRecordError
 from governance.models import AiSystem, ModelVersion, PolicyException, PolicyExceptionStep, User
 from governance.models.exceptions import EXCEPTION_LIMIT, RULE_LIMIT
-from governance.policy.document import SLUG
+from governance.policy.reading import SLUG
 from governance.services.officers import Officer
 from governance.services.steps import officer_step, other_person_require, step_hindrance, words_require
 from modelnotary.ledger.event import Subject
