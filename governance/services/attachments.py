@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from audit.enums import LineageEvent
 from audit.services import event_record
@@ -78,6 +78,7 @@ def attachment_confirm(*, officer: Officer, proposal: AttachmentProposal, at: da
     with officer_step(officer=officer, roles=PUBLISHERS, step="policy.confirm", subject=subject, at=at):
         other_person_require(officer.user, proposal.proposed_by)
         name_lock(POLICIES.lock)
+        at = _not_before_the_last(proposal, at)
         _require_fresh(proposal, at)
         current = attachment_at(environment=proposal.environment, tier=proposal.tier, at=at)
         if current != proposal.replaces:
@@ -116,6 +117,13 @@ def confirming_hindrance(*, user: User, proposal: AttachmentProposal, at: dateti
 def proposal_is_confirmed(proposal: AttachmentProposal) -> bool:
     """Tell whether a proposal was carried out."""
     return PolicyAttachment.objects.filter(Q(attached_under=proposal) | Q(detached_under=proposal)).exists()
+
+
+def _not_before_the_last(proposal: AttachmentProposal, at: datetime) -> datetime:
+    """Give the moment, or that of the last change in the place, for which this one waited when it is later."""
+    there = PolicyAttachment.objects.filter(environment=proposal.environment, tier=proposal.tier)
+    last = there.aggregate(last=Max("valid_from"))["last"]
+    return max(at, last) if last else at
 
 
 def _require_applicable(
