@@ -23,6 +23,11 @@ class TruthField(serializers.JSONField):
     """Takes any JSON: what is not exactly true or false is refused with the fact's own words, never converted."""
 
 
+@extend_schema_field({"type": "integer"})
+class CountField(serializers.JSONField):
+    """Takes any JSON, for the same reason."""
+
+
 @extend_schema_field({"type": "string"})
 class ChoiceField(serializers.JSONField):
     """Takes any JSON, for the same reason."""
@@ -36,6 +41,8 @@ class ListField(serializers.JSONField):
 def _fact_field(fact: Fact) -> serializers.JSONField:
     if fact.kind is FactKind.TRUTH:
         return TruthField(required=False, help_text=fact.label)
+    if fact.kind is FactKind.COUNT:
+        return CountField(required=False, help_text=fact.label)
     known = PLACE_WORDS if fact.kind is FactKind.PLACES else ", ".join(fact.choices)
     kind = ChoiceField if fact.kind is FactKind.CHOICE else ListField
     return kind(required=False, help_text=f"{fact.label}: {known}")

@@ -85,4 +85,4 @@ def _refusal(label: str, value: FactValue, required: Required) -> str:
 def _shown(value: FactValue) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else " or ".join(value) or "none"
+    return (" or ".join(value) or "none") if isinstance(value, tuple) else str(value)

@@ -17,6 +17,7 @@ class FactKind(StrEnum):
     CHOICE = "choice"
     SET = "set"
     PLACES = "places"
+    COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,11 @@ class Fact:
     choices: tuple[str, ...] = ()
 
 
-type FactValue = bool | str | tuple[str, ...]
+type FactValue = bool | int | str | tuple[str, ...]
 type Facts = Mapping[str, FactValue]
 
+COUNT_LIMIT = 2**53 - 1
+"""The largest number that JSON holds exactly (RFC 8785)."""
 PLACE_FACT = "jurisdictions"
 PHI_FACT = "contains_phi"
 
@@ -84,8 +87,13 @@ SYSTEM_FACTS: dict[str, Fact] = {
     "cardholder_data": _truth("stores, processes or transmits cardholder data"),
     "fda_records": _truth("keeps records or signatures that the FDA's rules require (21 CFR Part 11)"),
     "adopted_frameworks": Fact(FactKind.SET, "voluntary frameworks that were adopted", ("nist_ai_rmf", "iso_42001")),
+    "exposure": Fact(FactKind.COUNT, "money at risk in a year, in whole units of the operator's currency"),
+    "persons_per_year": Fact(FactKind.COUNT, "people about whom it supports decisions in a year"),
 }
-"""Name -> fact. `contains_phi` comes from the registration of a system, everything else from its declaration."""
+"""Name -> fact. `contains_phi` comes from the registration of a system, everything else from its declaration.
+
+Counts decide about no control; a risk tier can rest on them, as on every other fact.
+"""
 
 
 def parse_facts(declared: Mapping[str, object]) -> dict[str, FactValue]:
@@ -126,13 +134,16 @@ def _parsed(name: str, value: object, faults: list[Fault]) -> FactValue | None:
         return None
     if isinstance(value, list):
         return tuple(sorted(set(value)))
-    return value if isinstance(value, (bool, str)) else None
+    return value if isinstance(value, (bool, int, str)) else None
 
 
 def value_fault(fact: Fact, value: object) -> str:
     """Say what is wrong with a declared value of a fact; nothing when it is right."""
     if fact.kind is FactKind.TRUTH:
         return "" if isinstance(value, bool) else "true or false is needed"
+    if fact.kind is FactKind.COUNT:
+        whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_LIMIT
+        return "" if whole else f"a whole number from 0 to {COUNT_LIMIT} is needed"
     if fact.kind is FactKind.CHOICE:
         return "" if isinstance(value, str) and value in fact.choices else f"one of {', '.join(fact.choices)} is needed"
     allowed = KNOWN_PLACES if fact.kind is FactKind.PLACES else frozenset(fact.choices)

@@ -149,6 +149,8 @@ def _requirement_fault(name: str, required: object) -> str:
     fact = SYSTEM_FACTS.get(name)
     if fact is None:
         return f"unknown fact; known: {', '.join(sorted(SYSTEM_FACTS))}"
+    if fact.kind is FactKind.COUNT:
+        return "a count decides about no control"
     kind = FactKind.SET if fact.kind is FactKind.CHOICE else fact.kind
     return value_fault(replace(fact, kind=kind), required) or ("" if required != [] else "at least one value is needed")
 
