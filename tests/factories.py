@@ -31,6 +31,9 @@ from governance.models import (
     PolicyVersion,
     Signature,
     SystemDeclaration,
+    TierAssessment,
+    TierPublication,
+    TierTemplateVersion,
     User,
 )
 from governance.selectors.evidence import EvidenceSubject
@@ -54,6 +57,8 @@ from governance.services.people import (
 from governance.services.policies import policy_draft, policy_publish
 from governance.services.proofs import PasswordAndCode, authenticator_of
 from governance.services.statements import SigningIntent
+from governance.services.tier_templates import tier_template_draft, tier_template_publish
+from governance.services.tiers import tier_assess, tier_publish
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 
@@ -320,6 +325,74 @@ def attach(policy: Policy, environment: str, officer: Officer | None = None, tie
     proposed = proposal(policy, environment, tier)
     second = officer or Officer(person(Role.COMPLIANCE), PASSWORD)
     return attachment_confirm(officer=second, proposal=proposed, at=timezone.now())
+
+
+def tier_template_text(slug: str, **changes: Any) -> str:
+    """A template of two factors: a system that holds no health information and little money is low."""
+    document = {
+        "template": slug,
+        "title": "Size and kind",
+        "tiers": ["low", "medium", "high"],
+        "factors": [
+            {
+                "id": "SIZE",
+                "title": "Money at risk",
+                "aggregation": "sum",
+                "weight": 2,
+                "components": [
+                    {
+                        "field": "declared.exposure",
+                        "rules": [
+                            {"from": 1_000_000, "points": 3},
+                            {"below": 1_000_000, "points": 1},
+                            {"missing": True, "points": 3},
+                        ],
+                    }
+                ],
+            },
+            {
+                "id": "KIND",
+                "title": "Kinds of models",
+                "aggregation": "max",
+                "weight": 1,
+                "components": [
+                    {
+                        "field": "models.count",
+                        "rules": [{"below": 2, "points": 1}, {"otherwise": True, "points": 2}],
+                    }
+                ],
+            },
+        ],
+        "thresholds": [
+            {"tier": "low", "from": 0, "below": 4},
+            {"tier": "medium", "from": 4, "below": 7},
+            {"tier": "high", "from": 7},
+        ],
+        "overrides": [
+            {"id": "PHI", "title": "PHI", "field": "system.contains_phi", "is": True, "at_least": "high"},
+        ],
+    }
+    return yaml.safe_dump(document | changes, sort_keys=False)
+
+
+def tier_template(slug: str | None = None, **changes: Any) -> TierTemplateVersion:
+    """A template that an engineer drafted and an officer published."""
+    text = tier_template_text(slug or unique("template"), **changes)
+    draft = tier_template_draft(actor=person(Role.ENGINEER), document=text, at=timezone.now())
+    officer = Officer(person(Role.COMPLIANCE), PASSWORD)
+    return tier_template_publish(officer=officer, draft=draft, at=timezone.now())
+
+
+def tier_assessment(system: AiSystem, template: TierTemplateVersion, **changes: Any) -> TierAssessment:
+    """An assessment that waits for an officer; low for a declared exposure of ten."""
+    usual: dict[str, Any] = {"actor": person(Role.ENGINEER), "final": "", "reason": "", "at": timezone.now()}
+    return tier_assess(system=system, template=template.template.slug, **(usual | changes))
+
+
+def tiered(system: AiSystem, template: TierTemplateVersion, **changes: Any) -> TierPublication:
+    """A system whose tier somebody independent published."""
+    assessment = tier_assessment(system, template, **changes)
+    return tier_publish(officer=Officer(person(Role.MODEL_RISK), PASSWORD), assessment=assessment, at=timezone.now())
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,16 @@ from governance.models.policies import (
     PolicyVersion,
     PolicyWithdrawal,
 )
+from governance.models.tiers import (
+    TierAssessment,
+    TierConfirmation,
+    TierPublication,
+    TierTemplate,
+    TierTemplateDraft,
+    TierTemplateVersion,
+    TierTemplateWithdrawal,
+    TierWithdrawal,
+)
 
 __all__ = [
     "AiSystem",
@@ -81,5 +91,13 @@ __all__ = [
     "SigningTicket",
     "SupersessionAcceptance",
     "SystemDeclaration",
+    "TierAssessment",
+    "TierConfirmation",
+    "TierPublication",
+    "TierTemplate",
+    "TierTemplateDraft",
+    "TierTemplateVersion",
+    "TierTemplateWithdrawal",
+    "TierWithdrawal",
     "User",
 ]

@@ -63,9 +63,20 @@ MODEL_FACTS: dict[str, FactType] = {
     "model.open_findings": FactType.INTEGER,
     "model.open_findings_high": FactType.INTEGER,
     "system.contains_phi": FactType.TRUTH,
+    "system.tier": FactType.TEXT,
+    "system.tier_assessed": FactType.TRUTH,
+    "system.tier_stale": FactType.TRUTH,
 }
 
-COUNTED_FACTS = frozenset({"model.open_findings", "model.open_findings_high"})
+MOVING_FACTS = frozenset(
+    {
+        "model.open_findings",
+        "model.open_findings_high",
+        "system.tier",
+        "system.tier_assessed",
+        "system.tier_stale",
+    }
+)
 """Facts that move without anything of the model changing: a decision rests on them only where its policy reads them."""
 
 

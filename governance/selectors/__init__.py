@@ -1,7 +1,7 @@
 """Reading governance."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.db.models import Q
 
@@ -21,7 +21,9 @@ from governance.models import (
     LineageEdge,
     ModelVersion,
     SystemDeclaration,
+    TierPublication,
 )
+from governance.selectors.tiers import tier_standing
 from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
 
@@ -59,8 +61,8 @@ def declaration_at(*, system: AiSystem, end: datetime) -> SystemDeclaration | No
 def control_evaluation(*, system: AiSystem, as_of: date) -> controls.Evaluation:
     """Tell what became of each control of the catalogue for a system, as it stood at the end of a day (UTC).
 
-    Beside deposited evidence the records themselves are evidence: the registration and the declaration of the system,
-    lineage to training data, decisions of the gate, and deployments.
+    Beside deposited evidence the records themselves are evidence: the registration, the declaration and the published
+    tier of the system, lineage to training data, decisions of the gate, and deployments.
 
     Raises:
         CoverageError: The catalogue does not cover that day.
@@ -76,6 +78,7 @@ def control_evaluation(*, system: AiSystem, as_of: date) -> controls.Evaluation:
         stated = [declaration.facts, declaration.reason]
         known.append(_record_evidence("system_declaration", declaration, system.id, declaration.declared_at, stated))
     versions = _versions_in_use(system, end)
+    known += _tiered(system, end)
     known += _deposited(system, versions, end)
     known += _trained(versions, end)
     known += _decided(versions, end)
@@ -103,7 +106,11 @@ def _versions_in_use(system: AiSystem, end: datetime) -> list[ModelVersion]:
 
 
 def _record_evidence(
-    kind: str, record: AiSystem | SystemDeclaration | LineageEdge | Deployment, subject: str, at: datetime, said: Json
+    kind: str,
+    record: AiSystem | SystemDeclaration | TierPublication | LineageEdge | Deployment,
+    subject: str,
+    at: datetime,
+    said: Json,
 ) -> controls.Evidence:
     """Take a record of the inventory as evidence: it is there, and says no more."""
     return controls.Evidence(
@@ -115,6 +122,15 @@ def _record_evidence(
         measured=False,
         deposited_at=at,
     )
+
+
+def _tiered(system: AiSystem, end: datetime) -> Iterator[controls.Evidence]:
+    """Take the published tier as evidence of there being one, while nothing that it rests on has changed."""
+    standing = tier_standing(system=system, at=end - timedelta(microseconds=1))
+    if standing.publication and not standing.stale:
+        publication = standing.publication
+        said: Json = [standing.tier, publication.assessment.working_digest]
+        yield _record_evidence("risk_tier", publication, system.id, publication.published_at, said)
 
 
 def _deposited(system: AiSystem, versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:

@@ -14,9 +14,10 @@ from governance.evidence.registry import About
 from governance.models import AiSystem, DatasetVersion, Decision, Evidence, LineageEdge, ModelVersion, PolicyVersion
 from governance.policy.document import parse_policy
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
-from governance.policy.facts import COUNTED_FACTS
+from governance.policy.facts import MOVING_FACTS
 from governance.selectors import model_version_get, system_get
 from governance.selectors.findings import finding_facts
+from governance.selectors.tiers import tier_standing
 from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.errors import DigestError
@@ -75,6 +76,7 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
             "model.has_training_data": trained.exists(),
             **finding_facts(version),
             "system.contains_phi": version.model.system.contains_phi,
+            **tier_standing(system=version.model.system, at=at).facts,
         },
         evidence=tuple(map(_facts, evidence.select_related("superseded_by__acceptance").order_by("id"))),
         at=format_time(at),
@@ -113,7 +115,7 @@ def _bound_as(item: EvidenceFacts) -> str:
 def rests_on(decision: Decision, context: Context) -> bool:
     """Tell whether a decision was made on exactly these facts, as far as its policy reads them."""
     text = decision.policy_version.document if decision.policy_version else ""
-    unread = {name for name in COUNTED_FACTS if not re.search(rf"{re.escape(name)}\b", text)}
+    unread = {name for name in MOVING_FACTS if not re.search(rf"{re.escape(name)}\b", text)}
     then, now = (
         {name: value for name, value in facts.items() if name not in unread}
         for facts in (decision.context["model"], context.model)

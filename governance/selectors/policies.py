@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from governance.models import ModelVersion, PolicyAttachment, PolicyVersion
+from governance.selectors.tiers import tier_of
 
 ALL_TIERS = ""
 
@@ -34,6 +35,10 @@ def policy_current(*, environment: str, tier: str, at: datetime) -> PolicyVersio
     return versions.select_related("policy").order_by("-number").first()
 
 
-def policy_for(*, version: ModelVersion, environment: str, at: datetime) -> PolicyVersion | None:  # noqa: ARG001
-    """Give the policy version under which a model version is decided for an environment, or None when there is none."""
-    return policy_current(environment=environment, tier=ALL_TIERS, at=at)
+def policy_for(*, version: ModelVersion, environment: str, at: datetime) -> PolicyVersion | None:
+    """Give the policy version under which a model version is decided for an environment, or None when there is none.
+
+    The tier of its system counts also when it is stale: what nobody looked at anew is not thereby of another tier.
+    """
+    tier = tier_of(system_id=version.model.system_id, at=at)
+    return policy_current(environment=environment, tier=tier, at=at)

@@ -9,9 +9,11 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import AttachmentKind
 from governance.errors import ConflictError, RejectedInputError
+from governance.evidence.schemas import name_hint
 from governance.models import AttachmentProposal, Policy, PolicyAttachment, User
 from governance.policy.reading import SLUG
 from governance.selectors.policies import attachment_at
+from governance.selectors.tiers import tiers_known
 from governance.services.locks import name_lock
 from governance.services.officers import Officer
 from governance.services.policies import POLICIES, policy_document
@@ -39,7 +41,8 @@ def attachment_propose(
 
     Raises:
         GovernanceError: The officer may not, the reason says nothing, the policy was never published or is written for
-            another environment, is attached there already, or is not attached where it is to be detached.
+            another environment, is attached there already, or is not attached where it is to be detached; no published
+            template knows the tier.
     """
     with officer_step(
         officer=officer, roles=PUBLISHERS, step="policy.propose", subject=Subject("policy", policy.id), at=at
@@ -47,6 +50,8 @@ def attachment_propose(
         for name, words in (("environment", environment), ("tier", tier)):
             if not SLUG.fullmatch(words) and (words or name == "environment"):
                 raise RejectedInputError(f"/{name} is a name of lowercase letters, digits, hyphens and underscores")
+        if tier and kind is AttachmentKind.ATTACH:
+            _require_known_tier(tier, at)
         name_lock(POLICIES.lock)
         current = attachment_at(environment=environment, tier=tier, at=at)
         _require_applicable(policy, kind, environment, current)
@@ -124,6 +129,15 @@ def _not_before_the_last(proposal: AttachmentProposal, at: datetime) -> datetime
     there = PolicyAttachment.objects.filter(environment=proposal.environment, tier=proposal.tier)
     last = there.aggregate(last=Max("valid_from"))["last"]
     return max(at, last) if last else at
+
+
+def _require_known_tier(tier: str, at: datetime) -> None:
+    """A policy for a tier that no system can have would wait for ever, and the one meant would not be in force."""
+    known = tiers_known(at=at)
+    if not known:
+        raise RejectedInputError(f'/tier: no tier template is published, so no system can have the tier "{tier}"')
+    if tier not in known:
+        raise RejectedInputError(f'/tier: no published tier template knows "{tier}"; {name_hint(tier, known)}')
 
 
 def _require_applicable(

@@ -17,6 +17,7 @@ from governance.models import (
 from governance.selectors.deployments import deployments_in_use
 from governance.selectors.gate import ending_words, gate_assert
 from governance.selectors.periods import attestations_overdue
+from governance.selectors.tiers import tiers_stale_in_use
 from governance.services.findings import FindingReport, escalation_owner, finding_notice
 from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
@@ -45,6 +46,7 @@ def findings_watch(*, at: datetime) -> int:
         *_running_otherwise(at),
         *_reviews_overdue(at),
         *_attestations_overdue(at),
+        *_tiers_stale(at),
     ]
     return sum(finding_notice(cause=cause, report=report, at=at) is not None for cause, report in noticed)
 
@@ -166,6 +168,27 @@ def _attestations_overdue(at: datetime) -> Iterator[tuple[str, FindingReport]]:
                 subject_id=period.system_id,
                 owner=period.submitter,
                 escalates_to=escalation_owner(period.system),
+                due_at=at + _LATER,
+            ),
+        )
+
+
+def _tiers_stale(at: datetime) -> Iterator[tuple[str, FindingReport]]:
+    """Look at the published tiers of systems that are used or allowed somewhere, once for each thing that changed."""
+    for publication, reasons in tiers_stale_in_use(at=at):
+        system = publication.assessment.system
+        yield (
+            f"tier:{publication.assessment_id}:{Digest.of(canonical_bytes(list(reasons))).hex}",
+            FindingReport(
+                kind=FindingKind.VALIDATION_ISSUE,
+                severity=Severity.MEDIUM,
+                title=f"The tier of {system}, {publication.assessment.final}, is stale"[:200],
+                description="; ".join(reasons)[:4000],
+                remediation="Assess the system anew and have an independent officer publish it.",
+                subject_kind=SubjectKind.SYSTEM,
+                subject_id=system.id,
+                owner=system.owner,
+                escalates_to=escalation_owner(system),
                 due_at=at + _LATER,
             ),
         )

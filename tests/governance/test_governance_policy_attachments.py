@@ -30,6 +30,8 @@ PASSWORD = {"password": factories.PASSWORD}
 
 @pytest.fixture(scope="module")
 def publisher(database: Database, keys: object) -> User:
+    """Somebody who publishes policies, where systems can be of the tiers low, medium and high."""
+    factories.tier_template()
     return factories.person(Role.COMPLIANCE)
 
 
