@@ -30,6 +30,9 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Policy drafts", "governance_policydraft", "edit_document"),
         ("Policies in force", "governance_policyattachment", "assignment_turned_in"),
         ("Proposals for policies", "governance_attachmentproposal", "approval_delegation"),
+        ("Risk tiers", "governance_tierassessment", "stacks"),
+        ("Tier templates", "governance_tiertemplateversion", "checklist"),
+        ("Tier template drafts", "governance_tiertemplatedraft", "edit_note"),
     ),
     "Inventory": (
         ("AI systems", "governance_aisystem", "account_tree"),

@@ -20,6 +20,8 @@ from governance.admin import (
     periods,
     policies,
     privacy,
+    tier_templates,
+    tiers,
 )
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "periods",
     "policies",
     "privacy",
+    "tier_templates",
+    "tiers",
 ]
 
 admin.site.unregister(Group)

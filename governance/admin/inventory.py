@@ -11,6 +11,8 @@ from governance.admin.controls import declaration_section, system_controls_page
 from governance.admin.ledger import attachment, ledger_section
 from governance.admin.lineage import affected_page, lineage_section, names_of
 from governance.admin.sections import Action, Facts, Page, Section, Table
+from governance.admin.tier_steps import ASSESS, assess_address
+from governance.admin.tiers import tier_section
 from governance.enums import PhiType
 from governance.models import AiSystem, Dataset, DatasetVersion, LineageEdge, Model, Run
 from governance.selectors.affected import affected_by
@@ -41,8 +43,8 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
     search_fields = ("id__exact", "slug__exact", "name__icontains")
 
     def addresses(self) -> tuple[Address, ...]:
-        """Add what became of each control."""
-        return (Address("controls", self._controls),)
+        """Add what became of each control, and the form to assess the tier."""
+        return (Address("controls", self._controls), assess_address(self))
 
     def _controls(self, request: HttpRequest, record: AiSystem) -> TemplateResponse:
         page = system_controls_page(request, record)
@@ -75,10 +77,14 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
                     rows=tuple((link(m), m.slug, moment(m.registered_at)) for m in record.models.all()),
                     empty="No model is registered in this system.",
                 ),
+                tier_section(record),
                 declaration_section(record, timezone.now().date()),
                 ledger_section(record.id),
             ),
-            actions=(Action(words="Controls", address=record_address(record, "controls"), symbol="rule"),),
+            actions=(
+                Action(words="Controls", address=record_address(record, "controls"), symbol="rule"),
+                Action(words="Assess the tier", address=record_address(record, ASSESS), symbol="stacks"),
+            ),
         )
 
 

@@ -17,6 +17,8 @@ from governance.api import (
     passkeys,
     policies,
     registry,
+    tier_templates,
+    tiers,
 )
 
 urlpatterns = [
@@ -44,6 +46,18 @@ urlpatterns = [
     path("evidence", evidence.EvidencesView.as_view()),
     path("evidence:batch", evidence.EvidenceBatchView.as_view()),
     path("evidence/<name:evidence_id>", evidence.EvidenceView.as_view()),
+    path("systems/<name:system>/tier", tiers.SystemTierView.as_view()),
+    path("systems/<name:system>/tier-assessments", tiers.TierAssessmentsView.as_view()),
+    path("tier-fields", tier_templates.TierFieldsView.as_view()),
+    path("tier-templates", tier_templates.TierTemplatesView.as_view()),
+    path("tier-templates:check", tier_templates.TierTemplateCheckView.as_view()),
+    path("tier-template-drafts/<name:draft_id>", tier_templates.TierTemplateDraftView.as_view()),
+    path("tier-template-drafts/<name:draft_id>/publication", tier_templates.TierTemplatePublicationView.as_view()),
+    path("tier-template-drafts/<name:draft_id>/withdrawal", tier_templates.TierTemplateWithdrawalView.as_view()),
+    path("tier-assessments/<name:assessment_id>", tiers.TierAssessmentView.as_view()),
+    path("tier-assessments/<name:assessment_id>/confirmation", tiers.TierConfirmationView.as_view()),
+    path("tier-assessments/<name:assessment_id>/publication", tiers.TierPublicationView.as_view()),
+    path("tier-assessments/<name:assessment_id>/withdrawal", tiers.TierWithdrawalView.as_view()),
     path("policies", policies.PoliciesView.as_view()),
     path("policies:check", policies.PolicyCheckView.as_view()),
     path("policies:simulate", policies.PolicySimulateView.as_view()),

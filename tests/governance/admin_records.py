@@ -192,6 +192,7 @@ def records_make(database: Database, memory: Path) -> Records:
         finding_make(case),
         period_make(case),
         *(alias, snapshot, snapshot.discrepancies.all()[0]),
+        *tier_make(case),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -208,6 +209,7 @@ def _crowd(case: factories.Case) -> None:
     finding_make(case)
     period_make(case)
     attachment_make()
+    tier_make(case)
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
     document_make(case, DocumentKind.BUNDLE, b"a bundle")
 
@@ -266,6 +268,12 @@ def attachment_make() -> tuple[PolicyAttachment, AttachmentProposal | None]:
     version = factories.policy(factories.person(Role.COMPLIANCE), factories.unique("attached"))
     attachment = PolicyAttachment.objects.get(policy=version.policy)
     return attachment, attachment.attached_under
+
+
+def tier_make(case: factories.Case) -> tuple[Any, ...]:
+    """A published template, its draft, and an assessment under it that waits for an officer."""
+    version = factories.tier_template(title=f"Size {HOSTILE}")
+    return version, version.template, version.draft, factories.tier_assessment(case.version.model.system, version)
 
 
 def finding_make(case: factories.Case) -> Finding:
