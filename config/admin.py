@@ -49,6 +49,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Evidence": (
         ("Evidence", "governance_evidence", "fact_check"),
+        ("Keys of producers", "governance_producerkey", "key_vertical"),
         ("Control catalogue", _CATALOGUE, "rule"),
         ("Reports and bundles", "reports_document", "description"),
         ("Jobs", "governance_job", "pending_actions"),

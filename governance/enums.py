@@ -19,6 +19,7 @@ class Scope(TextChoices):
     REGISTRY_READ = "registry:read", "Read systems, models, data and lineage"
     REGISTRY_WRITE = "registry:write", "Register systems, models, data, runs and deployments"
     EVIDENCE_WRITE = "evidence:write", "Deposit evidence"
+    PRODUCER_KEY = "evidence:key", "Register and revoke keys of evidence producers; people only"
     ASSESSMENT_RUN = "assessment:run", "Start explanations and bias assessments"
     POLICY_DRAFT = "policy:draft", "Draft policies and withdraw drafts"
     POLICY_PUBLISH = "policy:publish", "Publish policies that somebody else drafted; people only"
@@ -36,7 +37,14 @@ class Scope(TextChoices):
 
 
 PEOPLE_ONLY = frozenset(
-    {Scope.APPROVAL_VOTE, Scope.FINDING_WRITE, Scope.GATE_OVERRIDE, Scope.GATE_REVOKE, Scope.POLICY_PUBLISH}
+    {
+        Scope.APPROVAL_VOTE,
+        Scope.FINDING_WRITE,
+        Scope.GATE_OVERRIDE,
+        Scope.GATE_REVOKE,
+        Scope.POLICY_PUBLISH,
+        Scope.PRODUCER_KEY,
+    }
 )
 """Scopes that no token of a service account can have."""
 

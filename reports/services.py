@@ -156,6 +156,8 @@ def _bundle_files(version: ModelVersion, checkpoint: Checkpoint) -> Iterator[tup
     for evidence in _evidence(version):
         if evidence.id in covered:
             yield f"evidence/{evidence.id}.json", bytes(evidence.document)
+            if hasattr(evidence, "statement"):
+                yield f"evidence/{evidence.id}.dsse.json", bytes(evidence.statement.envelope)
     for decision in Decision.objects.filter(model_version=version, attestation__isnull=False):
         if decision.id in covered and decision.attestation is not None:
             yield f"decisions/{decision.id}.dsse.json", bytes(decision.attestation)
@@ -173,7 +175,7 @@ def _evidence(version: ModelVersion) -> QuerySet[Evidence]:
     """Give the evidence about a version, and what else its decisions saw."""
     contexts = Decision.objects.filter(model_version=version).values_list("context", flat=True)
     seen = {item["id"] for context in contexts for item in context["evidence"]}
-    return Evidence.objects.filter(Q(model_version=version) | Q(pk__in=seen))
+    return Evidence.objects.filter(Q(model_version=version) | Q(pk__in=seen)).select_related("statement")
 
 
 def _covered(checkpoint: Checkpoint) -> set[str]:

@@ -29,6 +29,7 @@ from governance.models import (
     PolicyAttachment,
     PolicyDraft,
     PolicyVersion,
+    ProducerKey,
     Signature,
     SystemDeclaration,
     TierAssessment,
@@ -55,6 +56,7 @@ from governance.services.people import (
     token_create,
 )
 from governance.services.policies import policy_draft, policy_publish
+from governance.services.producers import KeyTerms, producer_key_confirm, producer_key_propose
 from governance.services.proofs import PasswordAndCode, authenticator_of
 from governance.services.statements import SigningIntent
 from governance.services.tier_templates import tier_template_draft, tier_template_publish
@@ -254,6 +256,23 @@ def deposited(
         measured=measured,
         at=at or timezone.now(),
     )
+
+
+def producer_key(holder: User, pem: str, *, confirmed: bool = True, **changes: Any) -> ProducerKey:
+    """A key of a service account, or of an assessor for whom a person answers, registered by two officers."""
+    now = timezone.now()
+    terms: dict[str, Any] = {
+        "holder": holder,
+        "assessor": "" if holder.is_service else "Example Laboratory",
+        "pem": pem,
+        "valid_from": now,
+        "valid_until": now + timedelta(days=365),
+        "reason": "Compared the fingerprint with its holder by telephone.",
+    } | changes
+    proposed = producer_key_propose(officer=Officer(person(Role.MODEL_RISK), PASSWORD), terms=KeyTerms(**terms), at=now)
+    if confirmed:
+        producer_key_confirm(officer=Officer(person(Role.COMPLIANCE), PASSWORD), key=proposed, at=now)
+    return ProducerKey.objects.get(pk=proposed.pk)
 
 
 def policy_document(environment: str, **changes: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from governance.admin import (
     periods,
     policies,
     privacy,
+    producers,
     tier_templates,
     tiers,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "periods",
     "policies",
     "privacy",
+    "producers",
     "tier_templates",
     "tiers",
 ]

@@ -21,6 +21,7 @@ from governance.admin.cells import (
 )
 from governance.admin.ledger import attachment, ledger_section
 from governance.admin.model_versions import evidence_headline, measured_by, verdict_badge
+from governance.admin.producers import envelope_download, signature_notices, signature_section
 from governance.admin.sections import Action, Bar, Bars, Facts, Page, Section, Table
 from governance.admin.supersessions import (
     acceptance_actions,
@@ -40,7 +41,7 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
     """Facts about model versions."""
 
     kinds = ("evidence",)
-    deferred = ("document",)
+    deferred = ("document", "statement__envelope")
     list_display = (
         "type",
         "bound_to",
@@ -56,6 +57,7 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
         "system",
         "producer",
         "superseded_by__acceptance",
+        "statement__key__revocation",
     )
     list_filter = ("type", "about", "measured")
     search_fields = ("id__exact", "digest__startswith", "model_version__id__exact")
@@ -87,7 +89,11 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
 
     def addresses(self) -> tuple[Address, ...]:
         """Offer the document."""
-        return (Address("document", _document_download), *acceptance_addresses(self))
+        return (
+            Address("document", _document_download),
+            Address("envelope", envelope_download),
+            *acceptance_addresses(self),
+        )
 
     def page(self, request: HttpRequest, record: Evidence) -> Page:
         """Show the fact by its type, then how it came about."""
@@ -98,20 +104,28 @@ class EvidenceAdmin(GovernedAdmin[Evidence]):
             badge=verdict_badge(payload),
             actions=(
                 Action(words="Document", address=record_address(record, "document"), symbol="download", tone="main"),
+                *_envelope_actions(record),
                 *acceptance_actions(request, record),
             ),
-            notices=supersession_notices(record),
+            notices=(*signature_notices(record), *supersession_notices(record)),
             sections=(
                 *_bias_sections(payload),
                 *_explanation_sections(payload),
                 _facts(record),
                 *_rest(record),
                 Facts(title="Provenance", rows=_provenance(record)),
+                *signature_section(record),
                 *supersession_section(record),
                 *_receipt(payload),
                 ledger_section(record.id),
             ),
         )
+
+
+def _envelope_actions(evidence: Evidence) -> tuple[Action, ...]:
+    if not hasattr(evidence, "statement"):
+        return ()
+    return (Action(words="Envelope", address=record_address(evidence, "envelope"), symbol="draft"),)
 
 
 def _facts(evidence: Evidence) -> Section:

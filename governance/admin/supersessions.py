@@ -33,6 +33,8 @@ def standing_badge(evidence: Evidence) -> SafeString:
     claim = _claim(evidence)
     if claim and hasattr(claim, "acceptance"):
         return badge("superseded", "superseded")
+    if hasattr(evidence, "statement") and evidence.statement.distrust:
+        return badge("revoked", "not trusted")
     if evidence.valid_until <= timezone.now():
         return badge("expired", "stale")
     return badge("pending", "counts, contested") if claim else badge("passed", "counts")

@@ -67,6 +67,13 @@ class SupersessionOutput(serializers.ModelSerializer[models.EvidenceSupersession
 class EvidenceOutput(serializers.ModelSerializer[models.Evidence]):
     subject = serializers.CharField(source="subject_digest")
     producer = serializers.CharField(source="producer.printed_name")
+    signed_by = serializers.CharField(
+        source="statement.key.fingerprint",
+        default=None,
+        allow_null=True,
+        help_text="SHA-256 of the producer's key, where it came signed.",
+    )
+    unknown_signatures = serializers.SerializerMethodField()
     supersedes = SupersessionOutput(default=None, allow_null=True, read_only=True)
     superseded_by = SupersessionOutput(default=None, allow_null=True, read_only=True)
 
@@ -82,12 +89,18 @@ class EvidenceOutput(serializers.ModelSerializer[models.Evidence]):
             "payload",
             "producer",
             "measured",
+            "signed_by",
+            "unknown_signatures",
             "collected_at",
             "valid_until",
             "deposited_at",
             "supersedes",
             "superseded_by",
         )
+
+    def get_unknown_signatures(self, evidence: models.Evidence) -> list[str]:
+        """What further signatures under the envelope name as their keys. They say nothing."""
+        return list(evidence.statement.unknown_keys) if hasattr(evidence, "statement") else []
 
 
 class EvidenceBatchOutput(serializers.Serializer[Any]):

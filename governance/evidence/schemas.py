@@ -52,10 +52,10 @@ class Schema:
         """Give everything that is wrong with a payload, in the order of its places; at most 50 faults.
 
         Args:
-            payload: JSON values. NaN and infinities are faults wherever they stand.
+            payload: JSON values. NaN, infinities and the character U+0000 are faults wherever they stand.
             pointer: Of the payload itself.
         """
-        if faults := tuple(_not_finite(payload, pointer)):
+        if faults := tuple(_unusable(payload, pointer)):
             return faults[:FAULTS_SHOWN]
         errors = sorted(self._validator.iter_errors(payload), key=lambda error: [str(step) for step in error.path])
         found = (fault for error in errors for fault in _faults_of(error, pointer))
@@ -68,13 +68,17 @@ def dialect() -> Any:  # noqa: ANN401 - the library publishes no types
     return Draft202012Validator(Draft202012Validator.META_SCHEMA)
 
 
-def _not_finite(value: object, pointer: str) -> Iterator[Fault]:
+def _unusable(value: object, pointer: str) -> Iterator[Fault]:
     waiting: list[tuple[object, str]] = [(value, pointer)]
     while waiting:
         item, place = waiting.pop()
         if isinstance(item, float) and not math.isfinite(item):
             yield Fault(place, f"{item} is not a number; leave the field out or give null where it may be null")
+        elif isinstance(item, str) and "\0" in item:
+            yield Fault(place, "a text holds the character U+0000, which cannot be stored")
         elif isinstance(item, dict):
+            if any("\0" in name for name in item):
+                yield Fault(place, "the name of a field holds the character U+0000, which cannot be stored")
             waiting.extend((part, _step(place, name)) for name, part in reversed(item.items()))
         elif isinstance(item, (list, tuple)):
             waiting.extend((part, _step(place, number)) for number, part in reversed(list(enumerate(item))))

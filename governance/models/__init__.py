@@ -36,6 +36,12 @@ from governance.models.policies import (
     PolicyVersion,
     PolicyWithdrawal,
 )
+from governance.models.producers import (
+    ProducerKey,
+    ProducerKeyConfirmation,
+    ProducerKeyRevocation,
+    SignedStatement,
+)
 from governance.models.tiers import (
     TierAssessment,
     TierConfirmation,
@@ -84,10 +90,14 @@ __all__ = [
     "PolicyExceptionStep",
     "PolicyVersion",
     "PolicyWithdrawal",
+    "ProducerKey",
+    "ProducerKeyConfirmation",
+    "ProducerKeyRevocation",
     "Retirement",
     "RevocationProposal",
     "Run",
     "Signature",
+    "SignedStatement",
     "SigningTicket",
     "SupersessionAcceptance",
     "SystemDeclaration",

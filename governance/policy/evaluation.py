@@ -9,7 +9,7 @@ from typing import Any
 from governance.policy.document import PolicyDocument, Rule
 from governance.policy.engine import Clause, Facts, Truth
 from governance.policy.errors import RecordedContextError
-from governance.policy.facts import EVIDENCE_FACTS, MEASURED, FactType, FactValue, fact_matches, fact_types
+from governance.policy.facts import EVIDENCE_FACTS, MEASURED, SIGNED, FactType, FactValue, fact_matches, fact_types
 from governance.policy.freshness import stale_from
 from modelnotary.ledger.canonical import canonical_bytes, parse_canonical
 from modelnotary.times import format_time, parse_time
@@ -41,6 +41,7 @@ class ReasonCode(StrEnum):
     THRESHOLD_NOT_MET = "threshold-not-met"
     EVIDENCE_MISSING = "evidence-missing"
     EVIDENCE_STALE = "evidence-stale"
+    EVIDENCE_DISTRUSTED = "evidence-distrusted"
     VALUE_MISSING = "value-missing"
     VALUE_UNUSABLE = "value-unusable"
     EVALUATION_ERROR = "evaluation-error"
@@ -59,6 +60,7 @@ class EvidenceFacts:
         collected_at: RFC 3339; empty in what was stored before evidence had a time, and then so is the next.
         valid_until: RFC 3339; from then on it satisfies no rule.
         superseded_by: Id of the evidence that took its place, once a reviewer accepted that; it is shown, not counted.
+        distrusted: Why it satisfies no rule: the key that signed it was not trusted any more when it was received.
     """
 
     id: str
@@ -68,10 +70,11 @@ class EvidenceFacts:
     collected_at: str = ""
     valid_until: str = ""
     superseded_by: str = ""
+    distrusted: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Give the facts as a JSON value, without what is empty: so it was stored before there was any of it."""
-        later = ("collected_at", "valid_until", "superseded_by")
+        later = ("collected_at", "valid_until", "superseded_by", "distrusted")
         return {name: value for name, value in asdict(self).items() if value or name not in later}
 
 
@@ -203,16 +206,17 @@ def _excused(result: RuleResult, exceptions: tuple[ExceptionFacts, ...]) -> Rule
     )
 
 
-def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool) -> dict[str, Any]:
+def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool, signed: bool) -> dict[str, Any]:
     """Take from an evidence payload the fields that rules may read; a value that could not be measured is left out.
 
     Args:
         kind: The evidence type.
         payload: The evidence.
         measured: Whether the product computed it itself; whatever the payload says of that counts for nothing.
+        signed: Whether its producer signed it; as before.
     """
     fields = {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if payload.get(name) is not None}
-    return fields | {MEASURED: measured}
+    return fields | {MEASURED: measured, SIGNED: signed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,7 @@ def fresh_until(policy: PolicyDocument, context: Context) -> datetime | None:
     for rule in policy.rules:
         if rule.when and _set_aside(rule, rule.when, model):
             continue
-        pieces = [_stale_from(item, rule) for item in _counted(rule, context)]
+        pieces = [_stale_from(item, rule) for item in _counted(rule, context) if not item.distrusted]
         known = [end for end in pieces if end is not None]
         if known and len(known) == len(pieces):
             ends.append(max(known))
@@ -262,7 +266,7 @@ def _stale_from(item: EvidenceFacts, rule: Rule) -> datetime | None:
 
 
 def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> RuleResult:
-    """Judge every piece: what fails goes on failing when it is stale, what passes must also be fresh."""
+    """Judge every piece: what fails goes on failing, what passes must also be trusted and fresh."""
     model = looked.get("") or looked.setdefault("", _Seen.of(context.model))
     if rule.when and (aside := _set_aside(rule, rule.when, model)):
         return aside
@@ -277,10 +281,19 @@ def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> Rule
     gravest = min(results, key=lambda result: worst.index(result.outcome))
     if gravest.outcome is not Outcome.PASS:
         return gravest
+    trusted = [(item, result) for item, result in zip(relevant, results, strict=True) if not item.distrusted]
+    if not trusted:
+        return _distrusted(rule, relevant)
     now = parse_time(context.at) if context.at else None
-    ends = [_stale_from(item, rule) for item in relevant]
-    fresh = [result for result, end in zip(results, ends, strict=True) if not (now and end and end <= now)]
-    return fresh[0] if fresh else _stale(rule, relevant, max(end for end in ends if end))
+    ends = [_stale_from(item, rule) for item, _ in trusted]
+    fresh = [result for (_, result), end in zip(trusted, ends, strict=True) if not (now and end and end <= now)]
+    return fresh[0] if fresh else _stale(rule, [item for item, _ in trusted], max(end for end in ends if end))
+
+
+def _distrusted(rule: Rule, relevant: list[EvidenceFacts]) -> RuleResult:
+    words = f"{rule.title}: the {rule.evidence} evidence is {relevant[0].distrusted}; deposit evidence by another key"
+    ids = tuple(item.id for item in relevant)
+    return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_DISTRUSTED, None, words, ids)
 
 
 def _set_aside(rule: Rule, when: Clause, model: _Seen) -> RuleResult | None:

@@ -29,6 +29,9 @@ type FactValue = float | int | str | bool
 MEASURED = "measured"
 """A fact of every piece of evidence: whether the product computed it itself, or its producer reported it."""
 
+SIGNED = "signed"
+"""A fact of every piece of evidence: whether it came in an envelope that a registered key of its producer signed."""
+
 _TYPES = {
     "number": FactType.NUMBER,
     "integer": FactType.INTEGER,
@@ -49,7 +52,7 @@ def schema_facts(fields: Mapping[str, Any]) -> dict[str, FactType]:
         kinds = [kind for kind in ([stated] if isinstance(stated, str) else stated or ()) if kind != "null"]
         if len(kinds) == 1 and kinds[0] in _TYPES:
             facts[name] = _TYPES[kinds[0]]
-    return facts | {MEASURED: FactType.TRUTH}
+    return facts | {MEASURED: FactType.TRUTH, SIGNED: FactType.TRUTH}
 
 
 EVIDENCE_FACTS: dict[str, dict[str, FactType]] = {

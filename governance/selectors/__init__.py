@@ -20,6 +20,7 @@ from governance.models import (
     Evidence,
     LineageEdge,
     ModelVersion,
+    SignedStatement,
     SystemDeclaration,
     TierPublication,
 )
@@ -136,12 +137,13 @@ def _tiered(system: AiSystem, end: datetime) -> Iterator[controls.Evidence]:
 def _deposited(system: AiSystem, versions: list[ModelVersion], end: datetime) -> Iterator[controls.Evidence]:
     """Take what was deposited about the versions, the system and the organization, and not superseded by then.
 
-    What says fail goes on saying so after its time: only a newer piece in its place, accepted, ends that.
+    What says fail goes on saying so after its time, and whoever signed it: only a newer piece in its place, accepted,
+    ends that.
     """
     about = Q(model_version__in=versions) | Q(system=system) | Q(about=About.ORGANIZATION)
     superseded = Evidence.objects.filter(superseded_by__acceptance__accepted_at__lt=end)
     found = Evidence.objects.filter(about, deposited_at__lt=end).exclude(pk__in=superseded.values("pk"))
-    for item in found.defer("document"):
+    for item in found.select_related("statement__key__revocation").defer("document", "statement__envelope"):
         result = _stated_result(item.payload.get("verdict"))
         subjects = {About.SYSTEM: system.id, About.ORGANIZATION: controls.ORGANIZATION}
         yield controls.Evidence(
@@ -152,8 +154,16 @@ def _deposited(system: AiSystem, versions: list[ModelVersion], end: datetime) ->
             result=result,
             measured=item.measured,
             deposited_at=item.deposited_at,
-            expires_at=None if result is Result.FAIL else item.valid_until,
+            expires_at=None if result is Result.FAIL else _trusted_until(item, end),
         )
+
+
+def _trusted_until(item: Evidence, end: datetime) -> datetime:
+    """Give when a piece stopped counting: by its own time, or when the key that signed it turned out not to be good."""
+    statement: SignedStatement | None = getattr(item, "statement", None)
+    if statement is None or not statement.distrust or statement.key.revocation.revoked_at >= end:
+        return item.valid_until
+    return min(item.valid_until, statement.key.revocation.revoked_at)
 
 
 def _stated_result(verdict: object) -> Result | None:

@@ -11,7 +11,16 @@ from governance.errors import UnknownArtifactError
 from governance.evidence.errors import EvidenceRefusedError, Fault
 from governance.evidence.identity import ORGANIZATION
 from governance.evidence.registry import About
-from governance.models import AiSystem, DatasetVersion, Decision, Evidence, LineageEdge, ModelVersion, PolicyVersion
+from governance.models import (
+    AiSystem,
+    DatasetVersion,
+    Decision,
+    Evidence,
+    LineageEdge,
+    ModelVersion,
+    PolicyVersion,
+    SignedStatement,
+)
 from governance.policy.document import parse_policy
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
 from governance.policy.facts import MOVING_FACTS
@@ -27,6 +36,7 @@ type EvidenceSubject = ModelVersion | DatasetVersion | AiSystem | None
 """What evidence is about; None is the organization."""
 
 _SYSTEM_PREFIX = "system:"
+_RELATED = ("superseded_by__acceptance", "statement__key__revocation")
 
 
 def evidence_subject(*, about: About, name: str) -> EvidenceSubject:
@@ -78,7 +88,7 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
             "system.contains_phi": version.model.system.contains_phi,
             **tier_standing(system=version.model.system, at=at).facts,
         },
-        evidence=tuple(map(_facts, evidence.select_related("superseded_by__acceptance").order_by("id"))),
+        evidence=tuple(map(_facts, evidence.select_related(*_RELATED).defer("statement__envelope").order_by("id"))),
         at=format_time(at),
     )
 
@@ -92,24 +102,30 @@ def types_read(document: str) -> frozenset[str]:
 
 def _facts(item: Evidence) -> EvidenceFacts:
     claim = getattr(item, "superseded_by", None)
+    statement: SignedStatement | None = getattr(item, "statement", None)
     return EvidenceFacts(
         id=item.id,
         digest=item.digest,
         type=item.type,
-        fields=evidence_fields(item.type, item.payload, measured=item.measured),
+        fields=evidence_fields(item.type, item.payload, measured=item.measured, signed=statement is not None),
         collected_at=format_time(item.collected_at),
         valid_until=format_time(item.valid_until),
         superseded_by=claim.successor_id if claim and hasattr(claim, "acceptance") else "",
+        distrusted=statement.distrust if statement else "",
     )
 
 
 def evidence_set_digest(context: Context) -> Digest:
-    """Give one digest for a set of evidence and what of it was superseded: signatures and decisions are bound to it."""
+    """Give one digest for a set of evidence, and what of it was superseded or is distrusted.
+
+    Signatures and decisions are bound to it.
+    """
     return Digest.of(canonical_bytes(sorted(map(_bound_as, context.evidence))))
 
 
 def _bound_as(item: EvidenceFacts) -> str:
-    return f"{item.digest} superseded by {item.superseded_by}" if item.superseded_by else item.digest
+    superseded = f" superseded by {item.superseded_by}" if item.superseded_by else ""
+    return f"{item.digest}{superseded}{' distrusted' if item.distrusted else ''}"
 
 
 def rests_on(decision: Decision, context: Context) -> bool:

@@ -19,6 +19,7 @@ from governance.models import (
     Evidence,
     EvidenceSupersession,
     ModelVersion,
+    ProducerKey,
     User,
 )
 from governance.selectors.evidence import EvidenceSubject
@@ -27,6 +28,7 @@ from governance.services.steps import REASON_MINIMUM, words_require
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_canonical
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Subject
+from modelnotary.ledger.text import base64_text
 from modelnotary.times import format_time
 
 EVIDENCE_FORMAT = "modelnotary-evidence/v2"
@@ -54,6 +56,30 @@ class Deposit:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The envelope that a fact came in.
+
+    Attributes:
+        envelope: Its digest.
+        key: Whose signature was checked.
+        unknown: What signatures by nobody known name as their keys.
+    """
+
+    envelope: Digest
+    key: ProducerKey
+    unknown: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """What the ledger says of it: enough to check the envelope without the database."""
+        return {
+            "envelope": self.envelope.text,
+            "producer_key": self.key.id,
+            "public_key": base64_text(bytes(self.key.public_key)),
+            "unknown_keys": list(self.unknown),
+        }
+
+
 @transaction.atomic
 def evidence_deposit(
     *,
@@ -63,6 +89,7 @@ def evidence_deposit(
     measured: bool,
     at: datetime,
     actor: Actor | None = None,
+    received: Received | None = None,
 ) -> Evidence:
     """Keep a fact as canonical bytes; the same fact twice is kept once.
 
@@ -75,7 +102,8 @@ def evidence_deposit(
         deposit: The fact.
         measured: Whether the product computed it itself.
         at: The moment.
-        actor: Who acts, when it is not the producer: the worker that computed the fact.
+        actor: Who acts, when it is not the producer: the worker that computed the fact, or who delivers an envelope.
+        received: The envelope in which the producer signed it, if that was checked.
 
     Raises:
         EvidenceRefusedError: With every fault of the deposit and its place.
@@ -86,7 +114,7 @@ def evidence_deposit(
     if faults := (*_subject_faults(kind, subject), *_time_faults(deposit, at), *kind.schema.faults(deposit.payload)):
         raise EvidenceRefusedError(faults)
     identity = _identity(subject)
-    document = _document(deposit, kind, identity, measured=measured)
+    document = _document(deposit, kind, identity, measured=measured, received=received)
     digest = Digest.of(document)
     _lock(subject, kind, identity)
     existing = Evidence.objects.filter(subject_digest=identity.text, type=kind.name, digest=digest.text).first()
@@ -112,7 +140,7 @@ def evidence_deposit(
         **({_FIELDS[type(subject)]: subject} if subject else {}),
     )
     acting = actor or actor_of(producer)
-    _deposit_record(evidence, acting, at)
+    _deposit_record(evidence, received, acting, at)
     if superseded:
         _supersede(superseded, evidence, deposit.reason, acting, at)
     return evidence
@@ -150,7 +178,9 @@ def _identity(subject: EvidenceSubject) -> Digest:
     return system_identity(subject.id) if isinstance(subject, AiSystem) else Digest.from_text(subject.digest)
 
 
-def _document(deposit: Deposit, kind: TypeVersion, identity: Digest, *, measured: bool) -> bytes:
+def _document(
+    deposit: Deposit, kind: TypeVersion, identity: Digest, *, measured: bool, received: Received | None
+) -> bytes:
     stated = {"collected_at": deposit.collected_at, "valid_until": deposit.valid_until}
     return canonical_bytes(
         {
@@ -163,6 +193,7 @@ def _document(deposit: Deposit, kind: TypeVersion, identity: Digest, *, measured
             "payload": deposit.payload,
         }
         | {name: format_time(moment) for name, moment in stated.items() if moment}
+        | ({"envelope": received.envelope.text} if received else {})
     )
 
 
@@ -197,7 +228,7 @@ def _superseded(deposit: Deposit, identity: Digest, *, measured: bool) -> Eviden
     return named
 
 
-def _deposit_record(evidence: Evidence, actor: Actor, at: datetime) -> None:
+def _deposit_record(evidence: Evidence, received: Received | None, actor: Actor, at: datetime) -> None:
     about: dict[str, Json | None] = {"system": evidence.system_id, "dataset_version": evidence.dataset_version_id}
     if evidence.model_version_id:
         about = {"model_version": evidence.model_version_id, "model_digest": evidence.subject_digest}
@@ -214,7 +245,7 @@ def _deposit_record(evidence: Evidence, actor: Actor, at: datetime) -> None:
         event=LineageEvent.EVIDENCE_DEPOSITED,
         actor=actor,
         subject=Subject("evidence", evidence.id, Digest.from_text(evidence.digest)),
-        data=said | {name: value for name, value in about.items() if value},
+        data=said | {name: value for name, value in about.items() if value} | (received.to_json() if received else {}),
         at=at,
     )
 

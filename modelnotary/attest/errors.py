@@ -27,6 +27,12 @@ class StatementError(AttestError):
     code = "statement-malformed"
 
 
+class ProducerKeyError(AttestError):
+    """A public key of a producer of evidence is malformed, or not of a kind that can be relied on."""
+
+    code = "producer-key-invalid"
+
+
 class PasskeyError(AttestError):
     """What a passkey answered is malformed, or does not sign what it should.
 

@@ -24,6 +24,8 @@ The procedure of `bundle_examine`, numbered as in the code:
 9.  Find every piece of evidence, policy and report named by its digest in the ledger.
 10. Check every signature by passkey among the entries of the lineage log: the passkey was registered before by who
     signs and not revoked, and it signed the statement that the entry holds and names by digest.
+11. Check every piece of evidence that its producer signed: the key was registered before by a second person, was in
+    force at the deposit and not revoked, and signed the envelope in the bundle, which says what the evidence says.
 
 A bundle that lacks something is incomplete; one in which something is wrong is tampered with.
 """
@@ -49,6 +51,7 @@ from modelnotary.verify.bundle_format import (
 )
 from modelnotary.verify.bundle_log import LogExamination
 from modelnotary.verify.errors import BundleError, TrustError
+from modelnotary.verify.evidence_signatures import envelopes_check
 from modelnotary.verify.incarnations import SuccessionExamination
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import Progress, Replay, namings_merged, no_progress
@@ -176,6 +179,7 @@ class _Examination:
         contents = Contents(files, inventory, manifest.subject.id, lineage, self.trust)
         self.checks += contents.checks(self._now)  # 8, 9
         self.checks += passkeys_check(lineage.passkeys, pruned=bool(self.pruned))  # 10
+        self.checks += envelopes_check(lineage.producers, inventory.evidence(files), pruned=bool(self.pruned))  # 11
         self.reports = reports_named(lineage)
 
     def _trust_inside(self, files: Files, path: Path) -> Trust | None:
@@ -232,6 +236,7 @@ def _lineage(replays: Mapping[str, Replay | None]) -> Replay | None:
     return Replay(
         namings=namings_merged(replay.namings for replay in replays_read),
         passkeys=[each for replay in replays_read for each in replay.passkeys],
+        producers=[each for replay in replays_read for each in replay.producers],
     )
 
 

@@ -10,10 +10,10 @@ from modelnotary.ledger.digest import Digest
 from modelnotary.verify.archive import Files
 from modelnotary.verify.bundle_format import KNOWN_FILE, REPORTS_FILE, reports_parse
 from modelnotary.verify.errors import BundleError
+from modelnotary.verify.evidence_signatures import EVIDENCE_DEPOSITED, EvidenceFiles
 from modelnotary.verify.log_replay import Replay
 from modelnotary.verify.log_stretch import (
     DECISION_ISSUED,
-    EVIDENCE_DEPOSITED,
     POLICY_PUBLISHED,
     REPORT_ISSUED,
     Interest,
@@ -48,10 +48,17 @@ class Inventory:
         return {digest for *_, digest in self._found}
 
     def of_kind(self, kind: str) -> Iterator[tuple[str, str, Digest]]:
-        """The name within its kind, path and digest of each ``decision``, ``evidence`` or ``policy``."""
+        """The name within its kind, path and digest of each ``decision``, ``evidence``, ``envelope`` or ``policy``."""
         for found, name, path, digest in self._found:
             if found == kind:
                 yield name, path, digest
+
+    def evidence(self, files: Files) -> EvidenceFiles:
+        """Read the evidence and the envelopes beside it."""
+        documents, envelopes = (
+            {name: files.read(path) for name, path, _ in self.of_kind(kind)} for kind in ("evidence", "envelope")
+        )
+        return EvidenceFiles(documents, envelopes)
 
     def interest(self, log: str, about: str) -> Interest:
         """What to look for in the entries of a log for the sake of these files and of what the bundle is about."""

@@ -33,6 +33,7 @@ KNOWN_FILE = re.compile(
     r"|tile/(?:entries|[0-7])/[0-9x/]+(?:\.p/[0-9]+)?)"
     r"|decisions/(?P<decision>[a-z]+_[0-9a-f]{32})\.dsse\.json"
     r"|evidence/(?P<evidence>[a-z]+_[0-9a-f]{32})\.json"
+    r"|evidence/(?P<envelope>[a-z]+_[0-9a-f]{32})\.dsse\.json"
     r"|policies/(?P<policy>[A-Za-z0-9_-]+-v[0-9]+)\.yaml",
     re.ASCII,
 )

@@ -2,7 +2,7 @@
 
 Large logs are read on all processors, in stretches; the chain, which has to be followed link by link, is followed
 here. Memory holds a few stretches, the edge of the tree, what the log names of the bundle's files, and what people
-signed by passkey.
+signed by passkey and producers by their keys.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,9 +55,9 @@ class Replay:
     """What a log turned out to be: its root, its chain head, its root when it was smaller, what it names.
 
     ``kept_root`` is the root at the size that was asked for, if the log ever had it. ``namings`` are the entries of
-    interest, by event type, ``passkeys`` those about passkeys in their order. ``chain_heads`` is what
-    entries tell of the chain, compared with it. ``frontier`` are the roots of the perfect subtrees that make up the
-    tree.
+    interest, by event type, ``passkeys`` those about passkeys and ``producers`` those about keys of producers, in their
+    order. ``chain_heads`` is what entries tell of the chain, compared with it. ``frontier`` are the roots of the
+    perfect subtrees that make up the tree.
     """
 
     root: bytes = EMPTY_ROOT
@@ -66,6 +66,7 @@ class Replay:
     kept_root: bytes | None = None
     namings: dict[str, list[Naming]] = field(default_factory=dict)
     passkeys: list[tuple[int, Event]] = field(default_factory=list)
+    producers: list[tuple[int, Event]] = field(default_factory=list)
     frontier: Sequence[bytes] = ()
     roots_gone: tuple[bytes, ...] = ()
 
@@ -192,6 +193,7 @@ class _Reader:
         for naming in reading.namings:
             self._replay.namings.setdefault(naming.type, []).append(naming)
         self._replay.passkeys += reading.passkeys
+        self._replay.producers += reading.producers
         if reading.bad is not None:
             raise LogError("entries", reading.bad)
 

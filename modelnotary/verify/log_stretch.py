@@ -13,10 +13,10 @@ from modelnotary.ledger.merkle import leaf_hash, leaf_hashes
 from modelnotary.ledger.tiles import TILE_WIDTH, Tile, bundle_decode, bundle_prefix
 from modelnotary.ledger.tree import perfect_root
 from modelnotary.verify.archive import FileSlice
+from modelnotary.verify.evidence_signatures import EVIDENCE_DEPOSITED, is_about_producers
 from modelnotary.verify.passkey_signatures import is_about_passkeys
 
 DECISION_ISSUED = "decision.issued"
-EVIDENCE_DEPOSITED = "evidence.deposited"
 POLICY_PUBLISHED = "policy.published"
 REPORT_ISSUED = "report.issued"
 
@@ -79,8 +79,9 @@ class BadRange:
 class StretchReading:
     """What a stretch turned out to be: all leaf hashes in a row, the roots of its full tiles, what it names.
 
-    ``chain_heads`` are the entries that tell the hash chain, ``passkeys`` those about passkeys, each with its index.
-    Where something is ``bad``, the rest is only what came before.
+    ``chain_heads`` are the entries that tell the hash chain, ``passkeys`` those about passkeys, ``producers`` those
+    about keys of producers and what they signed, each with its index. Where something is ``bad``, the rest is only what
+    came before.
     """
 
     leaves: bytes = b""
@@ -88,6 +89,7 @@ class StretchReading:
     namings: list[Naming] = field(default_factory=list)
     chain_heads: list[tuple[int, ChainHead]] = field(default_factory=list)
     passkeys: list[tuple[int, Event]] = field(default_factory=list)
+    producers: list[tuple[int, Event]] = field(default_factory=list)
     bad: BadRange | None = None
 
 
@@ -161,6 +163,8 @@ def _events_read(reading: StretchReading, start: int, entries: list[bytes], inte
             reading.namings.append(_naming(index, event))
         if is_about_passkeys(event):
             reading.passkeys.append((index, event))
+        if is_about_producers(event):
+            reading.producers.append((index, event))
     return None
 
 

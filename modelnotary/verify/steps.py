@@ -19,6 +19,7 @@ _BUNDLE |= {
     "policies": (9,),
     "reports": (9,),
     "passkeys": (10,),
+    "envelopes": (11,),
 }
 _LOG: dict[str, tuple[int, ...]] = {"files": (1, 6), "trust": (2,), "checkpoint": (3,), "kept checkpoint": (5,)}
 _ARCHIVE: dict[str, tuple[int, ...]] = {

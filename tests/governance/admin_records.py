@@ -13,6 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import Client
 from django.utils import timezone
+from software_producer import SoftwareProducer
 
 from audit.enums import ErasureBasis, Log
 from audit.models import Checkpoint, Entry, Erasure, LegalHold
@@ -193,6 +194,7 @@ def records_make(database: Database, memory: Path) -> Records:
         period_make(case),
         *(alias, snapshot, snapshot.discrepancies.all()[0]),
         *tier_make(case),
+        factories.producer_key(pipeline, SoftwareProducer().pem),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -208,6 +210,7 @@ def _crowd(case: factories.Case) -> None:
     override_make(case)
     finding_make(case)
     period_make(case)
+    factories.producer_key(case.pipeline, SoftwareProducer().pem)
     attachment_make()
     tier_make(case)
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())

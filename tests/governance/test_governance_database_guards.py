@@ -10,6 +10,8 @@ from conftest import Database
 from django.utils import timezone
 from psycopg import sql
 from psycopg.errors import CheckViolation, InsufficientPrivilege, RestrictViolation
+from software_producer import SoftwareProducer
+from software_producer import statement as producer_statement
 
 from governance.enums import LineageKind, LineageRole, Methodology, Provenance, Role, Trust
 from governance.services import inventory
@@ -17,6 +19,8 @@ from governance.services.deployments import deployment_record, deployment_retire
 from governance.services.descriptions import Particulars, model_describe
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
+from governance.services.producers import producer_key_revoke
+from governance.services.signed_evidence import attestation_deposit
 from governance.services.snapshots import Running, snapshot_deposit
 from governance.services.supersessions import supersession_accept
 from modelnotary.ledger.digest import Digest
@@ -31,6 +35,10 @@ INSERT_ONLY = (
     "governance_retirement",
     "governance_environmentsnapshot",
     "governance_discrepancy",
+    "governance_producerkey",
+    "governance_producerkeyconfirmation",
+    "governance_producerkeyrevocation",
+    "governance_signedstatement",
     "reports_document",
 )
 # Locking a row asks for the right to update some column of it.
@@ -88,6 +96,7 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
         ),
         at=now,
     )
+    signed_evidence(passed)
     claim = factories.evidence(passed.producer, passed.version, auc=0.9).supersedes
     reviewer = Officer(factories.person(Role.MODEL_RISK), factories.PASSWORD)
     supersession_accept(officer=reviewer, supersession_id=claim.id, reason=factories.REASON, at=now)
@@ -105,6 +114,18 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
         issued_at=now,
     )
     return {"passed": passed, "waiting": waiting}
+
+
+def signed_evidence(case: factories.Case) -> None:
+    """Evidence that a laboratory signed, whose key was revoked afterwards."""
+    lab, now = SoftwareProducer(), timezone.now()
+    key = factories.producer_key(factories.service_account(case.author), lab.pem)
+    said = producer_statement(Digest.from_text(case.version.digest), {"rows": 9}, type="explanation", collected_at=now)
+    attestation_deposit(
+        deliverer=case.pipeline, envelope=lab.envelope(said.to_bytes()), supersedes=None, reason="", at=timezone.now()
+    )
+    officer = Officer(factories.person(Role.PRIVACY), factories.PASSWORD)
+    producer_key_revoke(officer=officer, key=key, reason=factories.REASON, distrusted_from=now, at=timezone.now())
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,15 @@ from genuine_input import (
 from report_samples import sample_report
 from sample_bundle import FORGER, KEYS, LINEAGE, NOW, Sample
 from software_authenticator import EXTENDED, PRESENT, SoftwareAuthenticator
+from software_producer import SoftwareProducer, statement
 
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.dsse import Envelope
-from modelnotary.attest.errors import AttestError, EnvelopeError, PasskeyError
+from modelnotary.attest.errors import AttestError, EnvelopeError, PasskeyError, ProducerKeyError, StatementError
+from modelnotary.attest.evidence import EvidenceStatement
 from modelnotary.attest.override import SignedOverride, override_open, override_sign
 from modelnotary.attest.passkey import Assertion, AuthenticatorData, RelyingParty, public_key_parse
+from modelnotary.attest.producer import ProducerKey, producer_envelope_read
 from modelnotary.attest.statement import GateDecision, Statement
 from modelnotary.errors import TimeFormatError
 from modelnotary.ledger.add_checkpoint import AddCheckpoint, signatures_parse, signatures_write, size_parse, size_write
@@ -184,6 +187,9 @@ OVERRIDE = SignedOverride(
     review_due_at=NOW + timedelta(days=3),
 )
 
+LAB = SoftwareProducer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+REPORTED = statement(sample.MODEL, {"auc": 0.84, "rows": 477})
+
 PARSERS: dict[str, Parser] = {
     "attest.decision.decision_open": Parser(
         lambda data: decision_open(data, [KEYS.decision.public_key()]),
@@ -192,6 +198,18 @@ PARSERS: dict[str, Parser] = {
     ),
     "attest.dsse.Envelope.from_bytes": Parser(
         Envelope.from_bytes, EnvelopeError, lambda: [FILES["manifest.dsse.json"]], Envelope.to_bytes
+    ),
+    "attest.evidence.EvidenceStatement.from_bytes": Parser(
+        EvidenceStatement.from_bytes, StatementError, lambda: [REPORTED.to_bytes()]
+    ),
+    "attest.producer.ProducerKey.from_pem": Parser(
+        of_text(ProducerKey.from_pem), ProducerKeyError, lambda: [LAB.pem.encode()]
+    ),
+    "attest.producer.ProducerKey.from_spki": Parser(
+        ProducerKey.from_spki, ProducerKeyError, lambda: [LAB.public.spki], lambda key: key.spki
+    ),
+    "attest.producer.producer_envelope_read": Parser(
+        producer_envelope_read, EnvelopeError, lambda: [LAB.envelope(REPORTED.to_bytes())]
     ),
     "attest.override.SignedOverride.from_bytes": Parser(
         SignedOverride.from_bytes, AttestError, lambda: [OVERRIDE.to_bytes()], SignedOverride.to_bytes

@@ -23,9 +23,10 @@ from modelnotary.verify.archive import archive_pack, archive_write, files_open
 from modelnotary.verify.bundle import verify_bundle
 from modelnotary.verify.bundle_folder import LogWriter, folder_seal
 from modelnotary.verify.errors import BundleError, WorkerError
+from modelnotary.verify.evidence_signatures import EVIDENCE_DEPOSITED
 from modelnotary.verify.kept import KeptCheckpoint
 from modelnotary.verify.log_replay import LogError, Replay, log_replay
-from modelnotary.verify.log_stretch import DECISION_ISSUED, EVIDENCE_DEPOSITED, REPORT_ISSUED, Interest
+from modelnotary.verify.log_stretch import DECISION_ISSUED, REPORT_ISSUED, Interest
 from modelnotary.verify.parallel import ordered_map
 from modelnotary.verify.result import Check, ExitCode, Outcome
 
