@@ -76,6 +76,7 @@ class LineageEvent(TextChoices):
     DEPLOYMENT_RECORDED = "deployment.recorded"
     DEPLOYMENT_RETIRED = "deployment.retired"
     ENVIRONMENT_OBSERVED = "environment.observed"
+    PREDICTIONS_RECORDED = "predictions.recorded"
     ALIAS_BOUND = "alias.bound"
     ALIAS_RELEASED = "alias.released"
     JOB_REQUESTED = "job.requested"

@@ -45,6 +45,24 @@ def subject_key_find(*, person: str) -> SubjectKey | None:
     return found
 
 
+def subject_keys_find(*, persons: set[str]) -> dict[str, SubjectKey]:
+    """Give the keys of several persons, with one question to the database; who has none is left out.
+
+    Raises:
+        SubjectKeysError: The key file cannot be used.
+    """
+    ring = key_ring_read(settings.SUBJECT_KEYS_FILE)
+    wanted = {
+        ring.lookup(generation, person): (generation, person) for generation in ring.generations for person in persons
+    }
+    found: dict[str, SubjectKey] = {}
+    for row in DataSubject.objects.filter(lookup__in=wanted).order_by("generation"):
+        lookup = bytes(row.lookup)
+        generation, person = wanted[lookup]
+        found[person] = ring.unwrap(generation, bytes(row.wrapped_key), lookup)[0]
+    return found
+
+
 def _find(ring: KeyRing, person: str) -> SubjectKey | None:
     lookups = {ring.lookup(generation, person): generation for generation in ring.generations}
     row = DataSubject.objects.filter(lookup__in=lookups).order_by("-generation").first()

@@ -30,6 +30,7 @@ from modelnotary.ledger.commitment import SALT_BYTES
 
 _FORMAT = "modelnotary-subject-keys/v1"
 TAG_BYTES = 16
+PSEUDONYM_BYTES = 16
 _KEY_BYTES, _NONCE_BYTES = 32, 12
 _MAX_FILE_BYTES = 64 * 1024
 # The length of a ciphertext tells the length of the value only to this many bytes.
@@ -51,6 +52,10 @@ class SubjectKey:
     def tag(self, context: bytes) -> bytes:
         """Give the 16 bytes by which only the holder of this key recognises a row as this person's."""
         return hmac.digest(_derive(self.secret, b"tag"), context, "sha256")[:TAG_BYTES]
+
+    def pseudonym(self, context: bytes) -> bytes:
+        """Give the 16 bytes under which the holder of this key, and nobody else, finds what was filed for a context."""
+        return hmac.digest(_derive(self.secret, b"pseudonym"), context, "sha256")[:PSEUDONYM_BYTES]
 
     def salt(self, context: bytes) -> bytes:
         """Give the 32 bytes of salt of the commitment of a context."""

@@ -45,6 +45,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Aliases", "governance_aliasbinding", "label"),
         ("Deployments", "governance_deployment", "rocket_launch"),
         ("What runs", "governance_environmentsnapshot", "radar"),
+        ("Predictions", "governance_predictionrecord", "online_prediction"),
         ("Discrepancies", "governance_discrepancy", "difference"),
     ),
     "Evidence": (

@@ -212,6 +212,8 @@ SPECTACULAR_SETTINGS = {
         "AttachmentKindEnum": "governance.enums.AttachmentKind",
         "DiscrepancyKindEnum": "governance.enums.DiscrepancyKind",
         "DraftStateEnum": "governance.enums.DraftState",
+        "HumanActionEnum": "governance.enums.HumanAction",
+        "PurposeEnum": "governance.enums.Purpose",
         "EndingKindEnum": "governance.enums.EndingKind",
         "FindingKindEnum": "governance.enums.FindingKind",
         "FindingStateEnum": "governance.enums.FindingState",

@@ -33,6 +33,8 @@ class Scope(TextChoices):
     REPORT_CREATE = "report:create", "Create and download reports and bundles"
     AUDIT_READ = "audit:read", "Read ledger entries, proofs and checkpoints"
     ENVIRONMENT_REPORT = "environment:report", "Report what runs in an environment"
+    PREDICTION_WRITE = "prediction:write", "Record predictions about persons and what people made of them"
+    PREDICTION_READ = "prediction:read", "Ask what decided about a person on a day; people only"
     ACCESS_WRITE = "access:write", "Record accesses made in other systems"
 
 
@@ -43,6 +45,7 @@ PEOPLE_ONLY = frozenset(
         Scope.GATE_OVERRIDE,
         Scope.GATE_REVOKE,
         Scope.POLICY_PUBLISH,
+        Scope.PREDICTION_READ,
         Scope.PRODUCER_KEY,
     }
 )
@@ -114,6 +117,25 @@ class DiscrepancyKind(TextChoices):
     NOT_DEPLOYED = "not_deployed", "Allowed and runs, and no deployment is recorded"
     NOT_RUNNING = "not_running", "Deployed and not running"
     DECISION_ENDED = "decision_ended", "Runs after its decision ended"
+
+
+class HumanAction(TextChoices):
+    """What a person made of a prediction."""
+
+    ACCEPT = "accept", "Accepted"
+    MODIFY = "modify", "Modified"
+    REJECT = "reject", "Rejected"
+
+
+class Purpose(TextChoices):
+    """What somebody looks at a person's data for (HL7 PurposeOfUse)."""
+
+    TREATMENT = "TREAT", "Treatment"
+    PAYMENT = "HPAYMT", "Payment"
+    OPERATIONS = "HOPERAT", "Operations"
+    RESEARCH = "HRESCH", "Research"
+    PATIENT_REQUEST = "PATRQT", "At the patient's request"
+    EMERGENCY = "ETREAT", "Emergency treatment"
 
 
 class LineageKind(TextChoices):

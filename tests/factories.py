@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 from django.db import transaction
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from audit.sealing import value_seal
 from governance.actors import system_actor
-from governance.enums import PEOPLE_ONLY, AttachmentKind, EvidenceType, Role, Scope, Vote
+from governance.enums import PEOPLE_ONLY, AttachmentKind, EvidenceType, HumanAction, Role, Scope, Vote
 from governance.models import (
     AiSystem,
     ApprovalRequest,
@@ -29,6 +30,7 @@ from governance.models import (
     PolicyAttachment,
     PolicyDraft,
     PolicyVersion,
+    PredictionRecord,
     ProducerKey,
     Signature,
     SystemDeclaration,
@@ -56,6 +58,7 @@ from governance.services.people import (
     token_create,
 )
 from governance.services.policies import policy_draft, policy_publish
+from governance.services.predictions import Intervention, Prediction, predictions_record
 from governance.services.producers import KeyTerms, producer_key_confirm, producer_key_propose
 from governance.services.proofs import PasswordAndCode, authenticator_of
 from governance.services.statements import SigningIntent
@@ -273,6 +276,44 @@ def producer_key(holder: User, pem: str, *, confirmed: bool = True, **changes: A
     if confirmed:
         producer_key_confirm(officer=Officer(person(Role.COMPLIANCE), PASSWORD), key=proposed, at=now)
     return ProducerKey.objects.get(pk=proposed.pk)
+
+
+def prediction(digest: Digest, environment: str, **changes: Any) -> Prediction:
+    """That a model denied somebody something, just now."""
+    said: dict[str, Any] = {
+        "reference": uuid4(),
+        "model_digest": digest,
+        "environment": environment,
+        "at": timezone.now(),
+        "subject": unique("MRN"),
+        "input_digest": Digest.of(b"the application"),
+        "output": {"score": 0.91, "verdict": "deny"},
+    }
+    return Prediction(**(said | changes))
+
+
+def intervention(about: Prediction, **changes: Any) -> Intervention:
+    """That a person did not follow it."""
+    said: dict[str, Any] = {
+        "reference": uuid4(),
+        "prediction": about.reference,
+        "subject": about.subject,
+        "action": HumanAction.REJECT,
+        "reason": "The applicant showed the missing statement.",
+        "person": "u4711",
+        "person_name": "Dana Field",
+        "at": timezone.now(),
+    }
+    return Intervention(**(said | changes))
+
+
+def predicted(reporter: User, digest: Digest, environment: str) -> PredictionRecord:
+    """A prediction that was recorded, and that a person did not follow."""
+    said = prediction(digest, environment)
+    (record,) = predictions_record(
+        reporter=reporter, predictions=[said], interventions=[intervention(said)], at=timezone.now()
+    )
+    return record
 
 
 def policy_document(environment: str, **changes: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -94,7 +94,7 @@ def signed_page[SentForm: forms.Form](
     request: HttpRequest,
     page: SignedPage,
     form: SentForm,
-    act: Callable[[SentForm], HttpResponseRedirect],
+    act: Callable[[SentForm], HttpResponseBase],
     *,
     template: str = "governance/admin/sign.html",
     **context: Any,  # noqa: ANN401 - whatever the template shows
@@ -104,7 +104,7 @@ def signed_page[SentForm: forms.Form](
     A form that nobody was offered is refused by the service too, which writes the attempt down.
     """
 
-    @sensitive_post_parameters("password", "code", "person")
+    @sensitive_post_parameters("password", "code", "person", "subject")
     def answer(request: HttpRequest) -> HttpResponseBase:
         # Nobody can see, or mend, what is wrong with a field that the page or the browser filled in.
         unseen = (str(error) for field in form.hidden_fields() for error in field.errors)

@@ -13,6 +13,7 @@ from governance.enums import (
     EndingKind,
     JobState,
     JobType,
+    Purpose,
     Role,
     Vote,
 )
@@ -238,16 +239,7 @@ class AccessInput(StrictSerializer):
     person = serializers.CharField(max_length=200)
     person_name = serializers.CharField(max_length=200)
     patient = serializers.CharField(max_length=200, help_text="Kept out of the ledger, which commits to it.")
-    purpose = serializers.ChoiceField(
-        choices=(
-            ("TREAT", "Treatment"),
-            ("HPAYMT", "Payment"),
-            ("HOPERAT", "Operations"),
-            ("HRESCH", "Research"),
-            ("PATRQT", "At the patient's request"),
-            ("ETREAT", "Emergency treatment"),
-        )
-    )
+    purpose = serializers.ChoiceField(choices=Purpose.choices)
     resource = serializers.CharField(max_length=200)
 
 

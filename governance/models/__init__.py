@@ -36,6 +36,7 @@ from governance.models.policies import (
     PolicyVersion,
     PolicyWithdrawal,
 )
+from governance.models.predictions import HumanOverride, PredictionBatch, PredictionRecord
 from governance.models.producers import (
     ProducerKey,
     ProducerKeyConfirmation,
@@ -75,6 +76,7 @@ __all__ = [
     "Finding",
     "FindingEscalation",
     "FindingEvent",
+    "HumanOverride",
     "Job",
     "LineageEdge",
     "Model",
@@ -90,6 +92,8 @@ __all__ = [
     "PolicyExceptionStep",
     "PolicyVersion",
     "PolicyWithdrawal",
+    "PredictionBatch",
+    "PredictionRecord",
     "ProducerKey",
     "ProducerKeyConfirmation",
     "ProducerKeyRevocation",

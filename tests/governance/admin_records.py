@@ -195,6 +195,7 @@ def records_make(database: Database, memory: Path) -> Records:
         *(alias, snapshot, snapshot.discrepancies.all()[0]),
         *tier_make(case),
         factories.producer_key(pipeline, SoftwareProducer().pem),
+        factories.predicted(pipeline, case.digest, case.environment),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -211,6 +212,7 @@ def _crowd(case: factories.Case) -> None:
     finding_make(case)
     period_make(case)
     factories.producer_key(case.pipeline, SoftwareProducer().pem)
+    factories.predicted(case.pipeline, case.digest, case.environment)
     attachment_make()
     tier_make(case)
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())

@@ -39,6 +39,9 @@ INSERT_ONLY = (
     "governance_producerkeyconfirmation",
     "governance_producerkeyrevocation",
     "governance_signedstatement",
+    "governance_predictionbatch",
+    "governance_predictionrecord",
+    "governance_humanoverride",
     "reports_document",
 )
 # Locking a row asks for the right to update some column of it.
@@ -97,6 +100,7 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
         at=now,
     )
     signed_evidence(passed)
+    factories.predicted(passed.pipeline, passed.digest, passed.environment)
     claim = factories.evidence(passed.producer, passed.version, auc=0.9).supersedes
     reviewer = Officer(factories.person(Role.MODEL_RISK), factories.PASSWORD)
     supersession_accept(officer=reviewer, supersession_id=claim.id, reason=factories.REASON, at=now)

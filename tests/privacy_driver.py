@@ -64,3 +64,9 @@ def rotate(database: Database, tell: Tell = lambda _step, _done, _total: None, b
     """Rotate the keys of persons as the tables' owner."""
     with migrating(database):
         return subject_keys_rotate(actor=SYSTEM, at=AT, tell=tell, batch=batch)
+
+
+def forget(database: Database, person: str) -> None:
+    """Have a person forgotten: ordered by two officers, and the keys rotated."""
+    erasure_order(person)
+    rotate(database)
