@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from governance.api.serializers import DigestField, StrictSerializer
 from governance.enums import DecisionStanding, HumanAction, Purpose
-from governance.policy.document import SLUG
+from governance.policy.reading import SLUG
 from governance.services.prediction_search import SUBJECT_LIMIT
 from governance.services.predictions import BATCH_LIMIT
 
