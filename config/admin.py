@@ -65,6 +65,8 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Accounts": (
         ("People and services", "governance_user", "group"),
+        ("Roles", "governance_rolegrant", "badge"),
+        ("Proposals for roles", "governance_roleproposal", "person_add"),
         ("Authenticator apps", "governance_authenticator", "phonelink_lock"),
         ("Passkeys", "governance_passkey", "passkey"),
         ("Tokens", "governance_apitoken", "key"),

@@ -11,6 +11,36 @@ class Role(TextChoices):
     PRIVACY = "privacy", "Privacy officer"
     ENGINEER = "engineer", "Engineer"
     AUDITOR = "auditor", "Auditor"
+    MODEL_OWNER = "model_owner", "Model owner"
+    VALIDATOR = "validator", "Validator"
+
+
+class DutyLine(TextChoices):
+    """On which side of a control somebody stands: the three lines of the Institute of Internal Auditors' model."""
+
+    FIRST = "first", "First line, which builds and owns models"
+    SECOND = "second", "Second line, which oversees them"
+    THIRD = "third", "Third line, which audits both"
+
+
+# A person holds roles of one line at a time. The database holds the same.
+DUTY_LINES: dict[Role, DutyLine] = {
+    Role.ENGINEER: DutyLine.FIRST,
+    Role.MODEL_OWNER: DutyLine.FIRST,
+    Role.VALIDATOR: DutyLine.SECOND,
+    Role.COMPLIANCE: DutyLine.SECOND,
+    Role.MODEL_RISK: DutyLine.SECOND,
+    Role.PRIVACY: DutyLine.SECOND,
+    Role.AUDITOR: DutyLine.THIRD,
+}
+
+
+class GrantOrigin(TextChoices):
+    """How somebody came to hold a role."""
+
+    OFFICERS = "officers", "Proposed by an administrator, confirmed by an officer"
+    ACCOUNT = "account", "Came with the account, which the installation's operator made"
+    CARRIED_OVER = "carried_over", "Held before roles were granted for a time"
 
 
 class Scope(TextChoices):

@@ -32,6 +32,8 @@ from governance.models import (
     PolicyVersion,
     PredictionRecord,
     ProducerKey,
+    RoleGrant,
+    RoleProposal,
     Signature,
     SystemDeclaration,
     TierAssessment,
@@ -49,6 +51,7 @@ from governance.services.authenticators import authenticator_confirm, authentica
 from governance.services.decisions import decision_evaluate
 from governance.services.declarations import system_declare
 from governance.services.evidence import Deposit, evidence_deposit
+from governance.services.grants import role_confirm, role_end, role_propose
 from governance.services.officers import Officer
 from governance.services.one_time_codes import code_of, step_at
 from governance.services.people import (
@@ -89,8 +92,33 @@ def person(*roles: Role) -> User:
         email=f"{username}@example.org",
         password=PASSWORD,
         roles=list(roles),
-        at=timezone.now(),
+        at=timezone.now()
+        - timedelta(minutes=1),  # so that steps of now, begun before the person is made, find the role
     )
+
+
+def officer_person() -> User:
+    """Somebody who may confirm what others propose."""
+    return person(Role.PRIVACY)
+
+
+def role_proposal(person: User, role: Role, ends_at: datetime | None = None) -> RoleProposal:
+    """An administrator's proposal that somebody hold a role."""
+    officer = Officer(administrator(), PASSWORD)
+    return role_propose(officer=officer, person=person, role=role, ends_at=ends_at, reason=REASON, at=timezone.now())
+
+
+def role_granted(person: User, role: Role, ends_at: datetime | None = None) -> RoleGrant:
+    """A role that an administrator proposed and a privacy officer confirmed."""
+    second = Officer(officer_person(), PASSWORD)
+    return role_confirm(officer=second, proposal=role_proposal(person, role, ends_at), at=timezone.now())
+
+
+def roles_ended(person: User) -> None:
+    """Take every role of a person away."""
+    officer = Officer(administrator(), PASSWORD)
+    for grant in person.role_grants.filter(ended_by=None):
+        role_end(officer=officer, grant=grant, reason=REASON, at=timezone.now())
 
 
 def authenticator(user: User, at: datetime | None = None) -> Authenticator:

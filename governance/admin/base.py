@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -38,7 +38,10 @@ LIST = "list"
 def may_look(request: HttpRequest) -> bool:
     """Say whether the caller may read governed pages: a person who signs in and holds a role, or a superuser."""
     user = request.user
-    return isinstance(user, User) and user.is_active and user.is_staff and (user.is_superuser or bool(user.roles))
+    if not (isinstance(user, User) and user.is_active and user.is_staff):
+        return False
+    prefetch_related_objects([user], "role_grants")  # once for a page, which asks for each entry of its menu
+    return user.is_superuser or bool(user.roles)
 
 
 def moment_column(field: str, words: str | None = None) -> Callable[[Any], str]:

@@ -1,21 +1,23 @@
 """People, service accounts and tokens. A token's secret is nowhere, and its stored hash is not shown either."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from governance.admin.base import GovernedAdmin, moment_column, person_column
+from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
 from governance.admin.cells import Cell, badge, code, link, moment
+from governance.admin.grants import grants_section, propose_actions, propose_addresses
 from governance.admin.ledger import ledger_section
 from governance.admin.sections import Facts, Page, Table
-from governance.enums import Role, Scope
+from governance.enums import Scope
 from governance.models import ApiToken, User
 
 
 def role_words(user: User) -> str:
     """Name the roles of a person."""
-    return ", ".join(Role(role).label for role in user.roles)
+    return ", ".join(role.label for role in user.roles)
 
 
 def user_kind(user: User) -> str:
@@ -27,7 +29,7 @@ def user_kind(user: User) -> str:
 
 @admin.register(User)
 class UserAdmin(GovernedAdmin[User]):
-    """Accounts. They are made and changed by commands, which write to the ledger."""
+    """Accounts. Commands make them; the roles that people hold are granted here."""
 
     kinds = ("user",)
     deferred = ("password",)
@@ -60,15 +62,25 @@ class UserAdmin(GovernedAdmin[User]):
         """Name the roles."""
         return role_words(user) or None
 
-    def page(self, request: HttpRequest, record: User) -> Page:  # noqa: ARG002
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Read the roles of all rows at once."""
+        return super().get_queryset(request).prefetch_related("role_grants")
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Offer to propose a role."""
+        return propose_addresses(self)
+
+    def page(self, request: HttpRequest, record: User) -> Page:
         """Show what an account may do and what it did."""
         signatures = record.signatures.select_related("request__decision__model_version__model")[:50]
         return Page(
             heading=record.printed_name,
             lead=user_kind(record).capitalize(),
             badge=badge("passed", "active") if record.is_active else badge("failed", "not active"),
+            actions=propose_actions(request, record),
             sections=(
                 Facts(title="Account", rows=_user_rows(record)),
+                grants_section(record),
                 Table(
                     title="Signatures",
                     columns=("Decision", "Signature", "Role", "Time"),

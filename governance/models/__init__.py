@@ -26,7 +26,7 @@ from governance.models.inventory import (
     Run,
 )
 from governance.models.jobs import Job
-from governance.models.people import ApiToken, User
+from governance.models.people import ApiToken, RoleGrant, RoleProposal, User
 from governance.models.periods import AttestationPeriod, AttestationSignOff
 from governance.models.policies import (
     AttachmentProposal,
@@ -99,6 +99,8 @@ __all__ = [
     "ProducerKeyRevocation",
     "Retirement",
     "RevocationProposal",
+    "RoleGrant",
+    "RoleProposal",
     "Run",
     "Signature",
     "SignedStatement",

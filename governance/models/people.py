@@ -1,6 +1,6 @@
 """People, service accounts, and the tokens they call the API with."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar
 
@@ -8,8 +8,9 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
-from governance.enums import Role, Scope
+from governance.enums import GrantOrigin, Role, Scope
 from modelnotary.ids import new_id
 
 TOKEN_LIFETIME_LIMIT = timedelta(days=365)
@@ -19,7 +20,6 @@ class User(AbstractUser):
     """A person, or a service account with a person who answers for it."""
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "usr"), editable=False)
-    roles = ArrayField(models.CharField(max_length=20, choices=Role.choices), default=list, blank=True)
     is_service = models.BooleanField("service account", default=False)
     owner = models.ForeignKey(
         "self",
@@ -46,6 +46,75 @@ class User(AbstractUser):
     def printed_name(self) -> str:
         """The name as it stands under a signature."""
         return self.get_full_name() or self.get_username()
+
+    @property
+    def roles(self) -> list[Role]:
+        """The roles held now, for what is shown. A step asks `governance.selectors.people.roles_at`, at its moment."""
+        now = timezone.now()
+        return sorted({Role(grant.role) for grant in self.role_grants.all() if grant.in_force(now)})
+
+
+class RoleProposal(models.Model):
+    """An administrator's proposal that somebody hold a role. Insert-only; an officer confirms it."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "rpr"), editable=False)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="role_proposals")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    ends_at = models.DateTimeField(null=True, help_text="When the role ends by itself.")
+    reason = models.TextField()
+    proposed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-proposed_at",)
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()}: {self.person.printed_name}"
+
+
+class RoleGrant(models.Model):
+    """That a person holds a role, from one moment to another. Only its end is written later, and that once.
+
+    What a person may do at a moment follows from the grants in force then, and from nothing else. The database excludes
+    rows of one person and role that overlap in time, and roles of different lines of duty.
+    """
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "rgr"), editable=False)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="role_grants")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    origin = models.CharField(max_length=20, choices=GrantOrigin.choices)
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True)
+    proposal = models.OneToOneField(RoleProposal, null=True, on_delete=models.PROTECT, related_name="grant")
+    confirmed_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    ended_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    end_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-valid_from", "role")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(valid_to__isnull=True) | Q(valid_to__gte=F("valid_from")),
+                name="role_ends_after_it_began",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_by__isnull=True, end_reason="")
+                | (Q(ended_by__isnull=False, valid_to__isnull=False) & ~Q(end_reason="")),
+                name="role_taken_away_by_somebody_with_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(origin=GrantOrigin.OFFICERS, proposal__isnull=False, confirmed_by__isnull=False)
+                | (~Q(origin=GrantOrigin.OFFICERS) & Q(proposal__isnull=True, confirmed_by__isnull=True)),
+                name="role_granted_by_two_or_marked",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()}: {self.person.printed_name}"
+
+    def in_force(self, at: datetime) -> bool:
+        """Tell whether it is in force at a moment."""
+        return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
 
 
 class ApiToken(models.Model):

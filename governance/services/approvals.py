@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from audit.enums import LineageEvent
 from audit.services import event_record
@@ -31,6 +32,7 @@ from governance.models import (
     User,
 )
 from governance.selectors.evidence import evidence_context, rests_on
+from governance.selectors.people import roles_at
 from governance.services.decisions import decision_settle
 from governance.services.passkeys import (
     PasskeyAnswer,
@@ -68,7 +70,7 @@ def signing_prepare(*, signer: User, request_id: str, terms: SigningTerms, at: d
     """
     request = _request_find(request_id)
     with _refusal_recorded(signer, request_id, terms, at):
-        _require_signable(signer, request, terms)
+        _require_signable(signer, request, terms, at)
         if not passkeys_of(signer):
             raise ReauthenticationError("register a passkey first; it is what signs")
         with transaction.atomic():
@@ -109,7 +111,7 @@ def approval_sign(*, signer: User, request_id: str, intent: SigningIntent, at: d
     """
     request = _request_find(request_id)  # 0
     with _refusal_recorded(signer, request_id, intent, at):
-        _require_signable(signer, request, intent)  # 1
+        _require_signable(signer, request, intent, at)  # 1
         passkey = _proven(signer, request, intent, at)  # 2
         with transaction.atomic():
             return _sign(signer, request_id, intent, passkey, at)  # 3, 4
@@ -133,8 +135,9 @@ def approval_hindrance(*, signer: User, request: ApprovalRequest) -> str | None:
 
 
 def roles_accepted(*, signer: User, request: ApprovalRequest) -> list[Role]:
-    """Give the roles in which a person may sign a request: those that they hold and the policy accepts."""
-    return [Role(role) for role in request.roles if role in signer.roles]
+    """Give the roles in which a person may sign a request: those that they hold now and the policy accepts."""
+    held = roles_at(user=signer, at=timezone.now())
+    return [Role(role) for role in request.roles if role in held]
 
 
 @contextmanager
@@ -172,7 +175,7 @@ def _require_ticket(signer: User, request: ApprovalRequest, ticket: SigningTicke
 
 def _sign(signer: User, request_id: str, intent: SigningIntent, passkey: Passkey | None, at: datetime) -> Signature:
     request = _request_lock(request_id)
-    _require_signable(signer, request, intent)
+    _require_signable(signer, request, intent, at)
     if passkey is not None and passkey_lock(passkey).revoked_at is not None:
         raise ReauthenticationError("the passkey was revoked")
     signature = _signature_write(signer, request, intent, passkey, at)
@@ -192,11 +195,11 @@ def _request_find(request_id: str) -> ApprovalRequest:
     return request
 
 
-def _require_signable(signer: User, request: ApprovalRequest, terms: SigningTerms) -> None:
+def _require_signable(signer: User, request: ApprovalRequest, terms: SigningTerms, at: datetime) -> None:
     _require_person(signer)
     _require_open(request, signer)
     _require_independent(signer, request)
-    _require_role(signer, request, terms)
+    _require_role(signer, request, terms, at)
     _require_current(request, terms)
 
 
@@ -247,8 +250,8 @@ def _require_independent(signer: User, request: ApprovalRequest) -> None:
             raise SeparationOfDutiesError(f"{signer.printed_name} {what} and so cannot approve it; ask someone else")
 
 
-def _require_role(signer: User, request: ApprovalRequest, terms: SigningTerms) -> None:
-    if terms.role not in signer.roles:
+def _require_role(signer: User, request: ApprovalRequest, terms: SigningTerms, at: datetime) -> None:
+    if terms.role not in roles_at(user=signer, at=at):
         raise SeparationOfDutiesError(f"{signer.printed_name} does not hold the role {terms.role.label}")
     if terms.role not in request.roles:
         raise SeparationOfDutiesError(

@@ -16,7 +16,7 @@ from governance.services.steps import officer_step, other_person_require, step_h
 from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
 
-REQUESTERS = (Role.ENGINEER, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+REQUESTERS = (Role.ENGINEER, Role.MODEL_OWNER, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
 ACCEPTERS = (Role.MODEL_RISK,)
 _EVENTS = {
     ExceptionStep.ACCEPTED: LineageEvent.EXCEPTION_ACCEPTED,

@@ -13,12 +13,13 @@ from governance.enums import FindingKind, FindingState, Role, Severity, SubjectK
 from governance.errors import ConflictError, RejectedInputError, SeparationOfDutiesError, UnknownRecordError
 from governance.models import AiSystem, Finding, FindingEscalation, FindingEvent, ModelVersion, User
 from governance.selectors.findings import finding_subject, findings_late, findings_stated
+from governance.selectors.people import holders_at
 from governance.services.officers import Officer
 from governance.services.steps import officer_step, step_hindrance, words_require
 from modelnotary.ledger.event import Actor, Subject
 from modelnotary.times import format_time
 
-OPENERS = (Role.ENGINEER, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+OPENERS = (Role.ENGINEER, Role.MODEL_OWNER, Role.VALIDATOR, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
 ESCALATION_AFTER = (timedelta(0), timedelta(days=14), timedelta(days=30))
 _TITLE_LIMIT = 200
 _FOLLOWING: dict[FindingState, tuple[FindingState, ...]] = {
@@ -142,9 +143,9 @@ def findings_escalate(*, at: datetime) -> int:
     return told
 
 
-def escalation_owner(system: AiSystem) -> User:
+def escalation_owner(system: AiSystem, *, at: datetime) -> User:
     """Give who is told of what the product noticed: the first model risk officer, else the system's owner."""
-    officers = User.objects.filter(roles__contains=[Role.MODEL_RISK], is_active=True, is_service=False)
+    officers = holders_at(role=Role.MODEL_RISK, at=at)
     return officers.exclude(pk=system.owner_id).order_by("date_joined", "id").first() or system.owner
 
 

@@ -1,10 +1,12 @@
 """People who act for the organisation at a step that no machine takes: who they are is proven afresh each time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from governance.enums import Role
 from governance.errors import HumanRequiredError, ReauthenticationError, SeparationOfDutiesError
 from governance.models import User
+from governance.selectors.people import roles_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class Officer:
     password: str
 
 
-def person_require(user: User, *roles: Role) -> None:
-    """Demand an active person who holds one of these roles and is no superuser.
+def person_require(user: User, *roles: Role, at: datetime) -> None:
+    """Demand an active person who holds one of these roles at this moment and is no superuser.
 
     Raises:
         HumanRequiredError: It is a service account, or not active.
@@ -29,20 +31,43 @@ def person_require(user: User, *roles: Role) -> None:
     """
     if user.is_service or not user.is_active:
         raise HumanRequiredError(f"{user.username} is no person with an active account")
-    if user.is_superuser or set(roles).isdisjoint(user.roles):
+    if user.is_superuser or roles_at(user=user, at=at).isdisjoint(roles):
         raise SeparationOfDutiesError(
             f"{user.printed_name} is not a {' or '.join(role.label.lower() for role in roles)}"
         )
 
 
-def officer_require(officer: Officer, *roles: Role) -> None:
+def officer_require(officer: Officer, *roles: Role, at: datetime) -> None:
     """Demand such a person who has just given the password.
 
     Raises:
         HumanRequiredError, SeparationOfDutiesError: As `person_require`.
         ReauthenticationError: The password is missing or wrong.
     """
-    person_require(officer.user, *roles)
+    person_require(officer.user, *roles, at=at)
+    _require_password(officer)
+
+
+def administrator_require(officer: Officer) -> None:
+    """Demand somebody who administers the installation and has just given the password.
+
+    Raises:
+        SeparationOfDutiesError: It is no administrator.
+        ReauthenticationError: The password is missing or wrong.
+    """
+    if hindrance := administrator_hindrance(user=officer.user):
+        raise SeparationOfDutiesError(hindrance)
+    _require_password(officer)
+
+
+def administrator_hindrance(*, user: User) -> str | None:
+    """Say in words why somebody cannot take an administrator's step, or nothing."""
+    if user.is_superuser and user.is_active and not user.is_service:
+        return None
+    return f"{user.printed_name} is not an administrator"
+
+
+def _require_password(officer: Officer) -> None:
     if not officer.user.check_password(officer.password):
         raise ReauthenticationError(
             f"the password of {officer.user.username} is missing or wrong; give it afresh for each step"

@@ -20,7 +20,7 @@ from modelnotary.ledger.event import Subject
 from modelnotary.ledger.keys import key_load
 from modelnotary.times import format_time
 
-REQUESTERS = (Role.ENGINEER, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+REQUESTERS = (Role.ENGINEER, Role.MODEL_OWNER, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
 APPROVERS = (Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
 _DENIALS = (DecisionState.FAILED, DecisionState.ERROR)
 _EVENTS = {

@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from governance.actors import actor_of
 from governance.enums import PEOPLE_ONLY, Role, Scope
 from governance.errors import ConflictError, HumanRequiredError, RejectedInputError, TokenError
 from governance.models import ApiToken, User
+from governance.services.grants import roles_begin
 from modelnotary.ledger.event import Actor, Subject
 from modelnotary.times import format_time
 
@@ -41,23 +43,25 @@ class NewToken:
 def person_create(
     *, actor: Actor, username: str, full_name: str, email: str, password: str, roles: list[Role], at: datetime
 ) -> User:
-    """Create a person who can sign in and sign.
+    """Create a person who can sign in and sign, with the roles that the account comes with.
 
     Raises:
         ConflictError: The user name is taken.
         RejectedInputError: The password is too weak.
+        SeparationOfDutiesError: The roles are of different lines of duty.
     """
     if User.objects.filter(username=username).exists():
         raise ConflictError(f'the user name "{username}" is taken')
     first, _, last = full_name.partition(" ")
-    user = User(username=username, first_name=first, last_name=last, email=email, roles=list(roles), is_staff=True)
+    user = User(username=username, first_name=first, last_name=last, email=email, is_staff=True)
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise RejectedInputError(f"the password is too weak: {' '.join(error.messages)}") from error
     user.set_password(password)
     user.save()
-    _user_recorded(user, actor, at)
+    roles_begin(person=user, roles=roles, at=at)
+    _user_recorded(user, actor, at, roles)
     return user
 
 
@@ -88,12 +92,12 @@ def service_account_create(*, actor: Actor, username: str, owner: User, at: date
     return user
 
 
-def _user_recorded(user: User, actor: Actor, at: datetime) -> None:
+def _user_recorded(user: User, actor: Actor, at: datetime, roles: Sequence[Role] = ()) -> None:
     event_record(
         event=LineageEvent.USER_CREATED,
         actor=actor,
         subject=Subject("user", user.id),
-        data={"username": user.username, "roles": list(user.roles), "service": user.is_service, "owner": user.owner_id},
+        data={"username": user.username, "roles": list(roles), "service": user.is_service, "owner": user.owner_id},
         at=at,
     )
 

@@ -18,7 +18,7 @@ from modelnotary.ledger.event import Subject
 from modelnotary.times import format_time
 
 OPENERS = (Role.COMPLIANCE, Role.MODEL_RISK)
-SIGNERS = (Role.ENGINEER, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+SIGNERS = (Role.ENGINEER, Role.MODEL_OWNER, Role.VALIDATOR, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
 _ORDER = (AttestationStep.SUBMITTED, AttestationStep.REVIEWED, AttestationStep.APPROVED)
 MEANINGS = {
     AttestationStep.SUBMITTED: "I state that this is what the system looks like.",

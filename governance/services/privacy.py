@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
 from audit.enums import AccessEvent, ErasureBasis, LineageEvent, Log, RetentionBasis
 from audit.erasure import erasure_approve, erasure_cancel, erasure_request, hold_release, hold_set, orders_lock
@@ -50,7 +51,7 @@ def order_digest(order: Erasure | LegalHold) -> str:
 def officer_hindrance(*, user: User) -> str | None:
     """Say in words why somebody cannot take any step here, or nothing."""
     try:
-        person_require(user, Role.PRIVACY)
+        person_require(user, Role.PRIVACY, at=timezone.now())
     except GovernanceError as refusal:
         return str(refusal)
     return None
@@ -59,7 +60,7 @@ def officer_hindrance(*, user: User) -> str | None:
 def erasure_hindrance(*, user: User, erasure: Erasure) -> str | None:
     """Say in words why somebody cannot approve an erasure, as far as it can be known beforehand, or nothing."""
     try:
-        person_require(user, Role.PRIVACY)
+        person_require(user, Role.PRIVACY, at=timezone.now())
         _require_second(user, erasure)
     except GovernanceError as refusal:
         return str(refusal)
@@ -155,7 +156,7 @@ def retention_schedule_request(
         GovernanceError: The officer may not, or the reason is not acceptable.
         AuditError: No rule is named, or one asks for more.
     """
-    _require_officer(officer)
+    _require_officer(officer, at)
     return retention_request(
         actor=actor_of(officer.user), log=log, keep_days=keep_days, bases=bases, reason=_reason(reason), at=at
     )
@@ -169,7 +170,7 @@ def retention_schedule_approve(*, officer: Officer, request_id: str, at: datetim
         GovernanceError: The officer may not.
         AuditError: No such request, it is too old or approved already, or the same officer asked.
     """
-    _require_officer(officer)
+    _require_officer(officer, at)
     return retention_approve(actor=actor_of(officer.user), request_id=request_id, at=at)
 
 
@@ -187,7 +188,7 @@ def person_account(
         GovernanceError: The officer may not.
         AuditError: The key file cannot be used.
     """
-    _require_officer(officer)
+    _require_officer(officer, at)
     _look_record(officer, "person_account", reason, at)
     return list(person_values(person=_identifier(person), tell=tell))
 
@@ -209,7 +210,7 @@ def person_disclose(
         GovernanceError: The officer may not, or nothing is in scope.
         AuditError: The key file cannot be used, or an entry in scope is not signed yet.
     """
-    _require_officer(officer)
+    _require_officer(officer, at)
     _look_record(officer, "person_disclosure", reason, at)
     openings: dict[str, list[Opening]] = {}
     for found in person_values(person=_identifier(person)):
@@ -246,7 +247,7 @@ def _attempt(officer: Officer, step: str, order: Erasure | LegalHold | None, at:
     subject = Subject("user", officer.user.id) if order is None else Subject(kind, order.id)
     try:
         with transaction.atomic():
-            _require_officer(officer)
+            _require_officer(officer, at)
             yield
     except ModelNotaryError as refusal:
         with transaction.atomic():
@@ -260,8 +261,8 @@ def _attempt(officer: Officer, step: str, order: Erasure | LegalHold | None, at:
         raise
 
 
-def _require_officer(officer: Officer) -> None:
-    officer_require(officer, Role.PRIVACY)
+def _require_officer(officer: Officer, at: datetime) -> None:
+    officer_require(officer, Role.PRIVACY, at=at)
 
 
 def _require_second(user: User, erasure: Erasure) -> None:

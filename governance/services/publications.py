@@ -26,14 +26,14 @@ DRAFTERS = (Role.ENGINEER, *PUBLISHERS)
 """Who may draft, of people; a service account may where its token has the scope."""
 
 
-def drafter_require(actor: User) -> None:
+def drafter_require(actor: User, *, at: datetime) -> None:
     """Demand a service account, or a person who may draft.
 
     Raises:
         HumanRequiredError, SeparationOfDutiesError: A superuser, or somebody who has no such role.
     """
     if not actor.is_service:
-        person_require(actor, *DRAFTERS)
+        person_require(actor, *DRAFTERS, at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Shelf[Draft: DocumentDraft, Withdrawal: DraftWithdrawal, Version: Publishe
             RejectedInputError: The reason is too short.
         """
         if actor.pk != draft.drafted_by_id:
-            person_require(actor, *PUBLISHERS)
+            person_require(actor, *PUBLISHERS, at=at)
         name_lock(self.lock)
         self.require_open(draft)
         withdrawal = self._rows(self.withdrawals).create(

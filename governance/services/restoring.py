@@ -1,6 +1,7 @@
 """Who may say that a restored log goes on: two officers, each of whom proves afresh who they are."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from governance.actors import actor_of
 from governance.enums import Role
@@ -10,7 +11,7 @@ from modelnotary.ledger.event import Actor
 from modelnotary.ledger.incarnation import APPROVERS
 
 
-def restore_approvers(*, officers: Sequence[Officer]) -> list[Actor]:
+def restore_approvers(*, officers: Sequence[Officer], at: datetime) -> list[Actor]:
     """Give the people who approve, as the ledger names them.
 
     Raises:
@@ -19,5 +20,5 @@ def restore_approvers(*, officers: Sequence[Officer]) -> list[Actor]:
     if len({officer.user.pk for officer in officers}) != APPROVERS or len(officers) != APPROVERS:
         raise SeparationOfDutiesError(f"it takes {APPROVERS} different people to approve")
     for officer in officers:
-        officer_require(officer, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+        officer_require(officer, Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY, at=at)
     return [actor_of(officer.user) for officer in officers]

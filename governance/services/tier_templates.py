@@ -40,7 +40,7 @@ def tier_template_draft(*, actor: User, document: str, at: datetime) -> TierTemp
         TierTemplateError: The document has faults; all of them are listed.
         SeparationOfDutiesError: A superuser or an auditor tries.
     """
-    drafter_require(actor)
+    drafter_require(actor, at=at)
     parsed = parse_template(document, fields=TIER_FIELDS)
     name_lock(TEMPLATES.lock)
     return TEMPLATES.draft(actor=actor, slug=parsed.template, document=document, at=at)

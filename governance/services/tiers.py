@@ -53,7 +53,7 @@ def tier_assess(
             is missing and yet a tier is given.
         SeparationOfDutiesError: A superuser or an auditor tries.
     """
-    drafter_require(actor)
+    drafter_require(actor, at=at)
     version = templates_current(at=at).filter(template__slug=template).first()
     if version is None:
         raise ConflictError(f'no tier template "{template}" is published; have it published first')
@@ -152,7 +152,7 @@ def tier_withdraw(*, actor: User, assessment: TierAssessment, reason: str, at: d
         RejectedInputError: The reason is too short.
     """
     if actor.pk != assessment.drafted_by_id:
-        person_require(actor, *PUBLISHERS)
+        person_require(actor, *PUBLISHERS, at=at)
     _lock(assessment)
     _require_open(assessment)
     withdrawal = TierWithdrawal.objects.create(

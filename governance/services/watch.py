@@ -73,7 +73,7 @@ def _deployed_without_decision(at: datetime) -> Iterator[tuple[str, FindingRepor
                 subject_kind=SubjectKind.DEPLOYMENT,
                 subject_id=deployment.id,
                 owner=system.owner,
-                escalates_to=escalation_owner(system),
+                escalates_to=escalation_owner(system, at=at),
                 due_at=at + _SOON,
             ),
         )
@@ -106,7 +106,7 @@ def _running_otherwise(at: datetime) -> Iterator[tuple[str, FindingReport]]:
                 subject_kind=kind,
                 subject_id=identity,
                 owner=system.owner,
-                escalates_to=escalation_owner(system),
+                escalates_to=escalation_owner(system, at=at),
                 due_at=at + (_SOON if severity == Severity.CRITICAL else _LATER),
             ),
         )
@@ -148,7 +148,7 @@ def _reviews_overdue(at: datetime) -> Iterator[tuple[str, FindingReport]]:
                 subject_kind=SubjectKind.DECISION,
                 subject_id=override.decision_id,
                 owner=override.review_owner,
-                escalates_to=escalation_owner(system),
+                escalates_to=escalation_owner(system, at=at),
                 due_at=at + _LATER,
             ),
         )
@@ -167,7 +167,7 @@ def _attestations_overdue(at: datetime) -> Iterator[tuple[str, FindingReport]]:
                 subject_kind=SubjectKind.SYSTEM,
                 subject_id=period.system_id,
                 owner=period.submitter,
-                escalates_to=escalation_owner(period.system),
+                escalates_to=escalation_owner(period.system, at=at),
                 due_at=at + _LATER,
             ),
         )
@@ -188,7 +188,7 @@ def _tiers_stale(at: datetime) -> Iterator[tuple[str, FindingReport]]:
                 subject_kind=SubjectKind.SYSTEM,
                 subject_id=system.id,
                 owner=system.owner,
-                escalates_to=escalation_owner(system),
+                escalates_to=escalation_owner(system, at=at),
                 due_at=at + _LATER,
             ),
         )

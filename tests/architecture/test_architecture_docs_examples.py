@@ -24,7 +24,7 @@ from reports.twin import content_to_json
 
 # --- Policies ---------------------------------------------------------------------------------------------------------
 POLICIES = [fence for fence in fences(DOCS / "policies.md") if fence.language == "yaml"]
-ROLES = frozenset({"compliance", "model_risk", "privacy", "engineer", "auditor"})
+ROLES = frozenset({"compliance", "model_risk", "privacy", "engineer", "auditor", "model_owner", "validator"})
 
 
 @pytest.mark.parametrize("number", [number for number, fence in enumerate(POLICIES) if not fence.mark])

@@ -82,7 +82,7 @@ def raw(database: Database, statement: str, *parameters: object) -> None:
 def test_raw_sql_of_the_application_role_is_named_with_its_rows(database: Database) -> None:
     user = factories.person()
     with fresh(database) as found:
-        raw(database, "UPDATE governance_user SET roles = '{compliance}' WHERE id = %s", user.id)
+        raw(database, "UPDATE governance_user SET first_name = 'Y' WHERE id = %s", user.id)
         assert found() == [(f"UPDATE governance_user {user.id}",)]
         code, text = command("--json")
     assert code == 1

@@ -40,6 +40,8 @@ from governance.models import (
     Override,
     PolicyAttachment,
     PolicyException,
+    RoleGrant,
+    RoleProposal,
     User,
 )
 from governance.services import inventory
@@ -196,6 +198,7 @@ def records_make(database: Database, memory: Path) -> Records:
         *tier_make(case),
         factories.producer_key(pipeline, SoftwareProducer().pem),
         factories.predicted(pipeline, case.digest, case.environment),
+        *role_make(),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -215,6 +218,7 @@ def _crowd(case: factories.Case) -> None:
     factories.predicted(case.pipeline, case.digest, case.environment)
     attachment_make()
     tier_make(case)
+    role_make()
     job_create(actor=case.pipeline, kind=JobType.BIAS, version=version, parameters={}, at=timezone.now())
     document_make(case, DocumentKind.BUNDLE, b"a bundle")
 
@@ -279,6 +283,12 @@ def tier_make(case: factories.Case) -> tuple[Any, ...]:
     """A published template, its draft, and an assessment under it that waits for an officer."""
     version = factories.tier_template(title=f"Size {HOSTILE}")
     return version, version.template, version.draft, factories.tier_assessment(case.version.model.system, version)
+
+
+def role_make() -> tuple[RoleGrant, RoleProposal | None]:
+    """A role that somebody holds, and the proposal under which it was granted."""
+    grant = factories.role_granted(factories.person(), Role.VALIDATOR)
+    return grant, grant.proposal
 
 
 def finding_make(case: factories.Case) -> Finding:

@@ -156,8 +156,7 @@ def test_nobody_who_has_a_part_accepts_the_risk() -> None:
     by, owner = officer(), officer()
     exception = asked(case, by, owner=owner.user)
     author = Officer(case.author, factories.PASSWORD)
-    case.author.roles = [Role.MODEL_RISK]
-    case.author.save()
+    factories.role_granted(case.author, Role.MODEL_RISK)
     for involved in (by, owner, author, officer(Role.COMPLIANCE), Officer(factories.administrator(), "")):
         with pytest.raises(SeparationOfDutiesError):
             answer(exception, involved)

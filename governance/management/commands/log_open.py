@@ -71,7 +71,7 @@ class Command(BaseCommand):
         classes = [log for log in Log.values if log in options["logs"]]
         frozen = {log: state for log in classes if (state := frozen_require(connection, log_class=log))}
         known = {log: self._known(connection, state, silent=options["accept_silent"]) for log, state in frozen.items()}
-        approvers = restore_approvers(officers=approvers_given(options)) if frozen else []
+        approvers = restore_approvers(officers=approvers_given(options), at=timezone.now()) if frozen else []
         opened = []
         for log in classes:
             # Also when the successor is open: the command may have been stopped before its key was trusted.
