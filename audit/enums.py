@@ -23,6 +23,7 @@ class LineageEvent(TextChoices):
 
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_DECLARED = "system.declared"
+    SYSTEM_ASSIGNED = "system.assigned"
     MODEL_REGISTERED = "model.registered"
     MODEL_DESCRIBED = "model.described"
     MODEL_VERSION_REGISTERED = "model_version.registered"
@@ -86,6 +87,7 @@ class LineageEvent(TextChoices):
     BUNDLE_ISSUED = "bundle.issued"
     ANCHORS_CONFIGURED = "anchors.configured"
     USER_CREATED = "user.created"
+    BUSINESS_UNIT_CREATED = "business_unit.created"
     ROLE_PROPOSED = "role.proposed"
     ROLE_GRANTED = "role.granted"
     ROLE_ENDED = "role.ended"

@@ -65,6 +65,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Accounts": (
         ("People and services", "governance_user", "group"),
+        ("Business units", "governance_businessunit", "domain"),
         ("Roles", "governance_rolegrant", "badge"),
         ("Proposals for roles", "governance_roleproposal", "person_add"),
         ("Authenticator apps", "governance_authenticator", "phonelink_lock"),

@@ -46,6 +46,7 @@ _STATUS: tuple[tuple[type[ModelNotaryError], HTTPStatus], ...] = (
     (governance.StaleEvidenceError, HTTPStatus.CONFLICT),
     (governance.SeparationOfDutiesError, HTTPStatus.FORBIDDEN),
     (governance.HumanRequiredError, HTTPStatus.FORBIDDEN),
+    (governance.ScopeError, HTTPStatus.FORBIDDEN),
     (governance.ReauthenticationError, HTTPStatus.FORBIDDEN),
     (DocumentChangedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (DeclarationError, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -45,6 +45,12 @@ class SeparationOfDutiesError(GovernanceError):
     code = "separation-of-duties"
 
 
+class ScopeError(GovernanceError):
+    """This covers more than the business units for which this account holds a role."""
+
+    code = "outside-scope"
+
+
 class HumanRequiredError(GovernanceError):
     """Only a person can do this; a service account or its token cannot."""
 

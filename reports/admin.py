@@ -106,9 +106,9 @@ admin.site.unregister(ModelVersion)
 class DocumentedModelVersionAdmin(ModelVersionAdmin):
     """Model versions with the documents about them, of which governance knows nothing."""
 
-    def sections(self, record: ModelVersion) -> tuple[Section, ...]:
+    def sections(self, request: HttpRequest, record: ModelVersion) -> tuple[Section, ...]:
         """Put the documents before the jobs and the ledger."""
-        *first, jobs, ledger = super().sections(record)
+        *first, jobs, ledger = super().sections(request, record)
         return (*first, _documents(record), jobs, ledger)
 
 

@@ -23,6 +23,7 @@ from governance.models import (
     ApprovalRequest,
     AttachmentProposal,
     Authenticator,
+    BusinessUnit,
     Decision,
     Evidence,
     ModelVersion,
@@ -67,6 +68,7 @@ from governance.services.proofs import PasswordAndCode, authenticator_of
 from governance.services.statements import SigningIntent
 from governance.services.tier_templates import tier_template_draft, tier_template_publish
 from governance.services.tiers import tier_assess, tier_publish
+from governance.services.units import system_assign, unit_create
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 
@@ -83,7 +85,18 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{next(_numbers)}"
 
 
-def person(*roles: Role) -> User:
+def business_unit() -> BusinessUnit:
+    slug = unique("unit")
+    return unit_create(actor=system_actor("setup"), slug=slug, name=slug.title(), at=timezone.now())
+
+
+def assigned(system: AiSystem, unit: BusinessUnit | None) -> AiSystem:
+    """A system that an officer put into a business unit."""
+    officer = Officer(officer_person(), PASSWORD)
+    return system_assign(officer=officer, system=system, unit=unit, reason=REASON, at=timezone.now())
+
+
+def person(*roles: Role, unit: BusinessUnit | None = None) -> User:
     username = unique("person")
     return person_create(
         actor=system_actor("setup"),
@@ -92,8 +105,8 @@ def person(*roles: Role) -> User:
         email=f"{username}@example.org",
         password=PASSWORD,
         roles=list(roles),
-        at=timezone.now()
-        - timedelta(minutes=1),  # so that steps of now, begun before the person is made, find the role
+        at=timezone.now() - timedelta(minutes=1),  # held already where a test took its moment before it made the person
+        unit=unit,
     )
 
 
@@ -102,16 +115,21 @@ def officer_person() -> User:
     return person(Role.PRIVACY)
 
 
-def role_proposal(person: User, role: Role, ends_at: datetime | None = None) -> RoleProposal:
+def role_proposal(
+    person: User, role: Role, ends_at: datetime | None = None, unit: BusinessUnit | None = None
+) -> RoleProposal:
     """An administrator's proposal that somebody hold a role."""
     officer = Officer(administrator(), PASSWORD)
-    return role_propose(officer=officer, person=person, role=role, ends_at=ends_at, reason=REASON, at=timezone.now())
+    asked: dict[str, Any] = {"person": person, "role": role, "ends_at": ends_at, "unit": unit, "reason": REASON}
+    return role_propose(officer=officer, at=timezone.now(), **asked)
 
 
-def role_granted(person: User, role: Role, ends_at: datetime | None = None) -> RoleGrant:
+def role_granted(
+    person: User, role: Role, ends_at: datetime | None = None, unit: BusinessUnit | None = None
+) -> RoleGrant:
     """A role that an administrator proposed and a privacy officer confirmed."""
     second = Officer(officer_person(), PASSWORD)
-    return role_confirm(officer=second, proposal=role_proposal(person, role, ends_at), at=timezone.now())
+    return role_confirm(officer=second, proposal=role_proposal(person, role, ends_at, unit), at=timezone.now())
 
 
 def roles_ended(person: User) -> None:
@@ -165,9 +183,9 @@ def administrator() -> User:
     )
 
 
-def service_account(owner: User) -> User:
+def service_account(owner: User, unit: BusinessUnit | None = None) -> User:
     return service_account_create(
-        actor=system_actor("setup"), username=unique("pipeline"), owner=owner, at=timezone.now()
+        actor=system_actor("setup"), username=unique("pipeline"), owner=owner, at=timezone.now(), unit=unit
     )
 
 

@@ -9,11 +9,10 @@ from rest_framework.response import Response
 from explain.api.serializers import AssessmentInput
 from explain.services import assessment_request
 from governance.api import serializers as s
-from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.base import GovernedView, operation, parsed
 from governance.api.jobs import job_accepted
 from governance.enums import JobType, Scope
 from governance.models import DatasetVersion
-from governance.selectors import model_version_get
 from governance.tasks import job_remind
 
 
@@ -36,8 +35,8 @@ class AssessmentsView(GovernedView):
         job = assessment_request(
             actor=self.caller(),
             kind=JobType(body["kind"]),
-            version=model_version_get(digest=body["model"]),
-            dataset=found(datasets, "data set version", artifact=body["dataset"].text),
+            version=self.model_version(body["model"]),
+            dataset=self.found(datasets, "data set version", artifact=body["dataset"].text),
             parameters=body["parameters"],
             at=timezone.now(),
         )

@@ -25,6 +25,7 @@ from governance.admin import (
     producers,
     tier_templates,
     tiers,
+    units,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "producers",
     "tier_templates",
     "tiers",
+    "units",
 ]
 
 admin.site.unregister(Group)

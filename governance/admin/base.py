@@ -18,6 +18,7 @@ from audit.enums import AccessEvent
 from governance.admin.cells import NOTHING, Cell, anchor, code, moment, record_address
 from governance.admin.sections import ListHead, Page
 from governance.models import User
+from governance.selectors.scope import Sight, sight_of
 from governance.services.accesses import access_record
 from modelnotary.ledger.event import Subject
 
@@ -42,6 +43,15 @@ def may_look(request: HttpRequest) -> bool:
         return False
     prefetch_related_objects([user], "role_grants")  # once for a page, which asks for each entry of its menu
     return user.is_superuser or bool(user.roles)
+
+
+def seen_by(request: HttpRequest) -> Sight:
+    """Give what the caller sees; asked of the database once for each request."""
+    known: Sight | None = getattr(request, "sight", None)
+    if known is None:
+        known = sight_of(actor=cast("User", request.user), at=timezone.now())
+        request.sight = known  # type: ignore[attr-defined]
+    return known
 
 
 def moment_column(field: str, words: str | None = None) -> Callable[[Any], str]:
@@ -183,8 +193,8 @@ class GovernedAdmin[Record: Model](_ModelAdmin):
         return RecordList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
-        """Leave large columns to the page that shows them."""
-        return cast("QuerySet[Record]", super().get_queryset(request)).defer(*self.deferred)
+        """Give what the caller sees, and leave large columns to the page that shows them."""
+        return seen_by(request).of(cast("QuerySet[Record]", super().get_queryset(request))).defer(*self.deferred)
 
     # --- Addresses ----------------------------------------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

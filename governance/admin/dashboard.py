@@ -11,7 +11,7 @@ from audit.enums import AccessEvent, Log
 from audit.errors import UnknownEntryError
 from audit.models import Checkpoint
 from audit.selectors import checkpoint_latest, log_current
-from governance.admin.base import LIST, may_look, page_viewed
+from governance.admin.base import LIST, may_look, page_viewed, seen_by
 from governance.admin.cells import Cell, anchor, code, link, moment, record_address, stack
 from governance.admin.endings import standing_badge
 from governance.admin.privacy import erasures_waiting_section
@@ -32,7 +32,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["signed_in_as"] = cast("User", request.user).printed_name
     if may_look(request):
         page_viewed(request, event=AccessEvent.RECORD_VIEWED, subject=Subject("decision", LIST), page="dashboard")
-        context["sections"] = (_waiting(request), *erasures_waiting_section(request), _decided(), _signed())
+        context["sections"] = (_waiting(request), *erasures_waiting_section(request), _decided(request), _signed())
     return context
 
 
@@ -40,13 +40,14 @@ def waiting_count(request: HttpRequest) -> str | None:
     """Give the number beside the menu's approval inbox, or nothing."""
     if not may_look(request):
         return None
-    open_requests = ApprovalRequest.objects.filter(state=ApprovalState.OPEN).count()
+    open_requests = seen_by(request).of(ApprovalRequest.objects.filter(state=ApprovalState.OPEN)).count()
     return str(open_requests) if open_requests else None
 
 
 def _waiting(request: HttpRequest) -> Section:
     requests = (
-        ApprovalRequest.objects.filter(state=ApprovalState.OPEN)
+        seen_by(request)
+        .of(ApprovalRequest.objects.filter(state=ApprovalState.OPEN))
         .select_related("decision__model_version__model__system", "decision__policy_version__policy")
         .prefetch_related("signatures")
         .order_by("opened_at")
@@ -78,9 +79,10 @@ def _waiting_row(request: HttpRequest, approval: ApprovalRequest) -> tuple[Cell,
     )
 
 
-def _decided() -> Section:
+def _decided(request: HttpRequest) -> Section:
     decisions = (
-        Decision.objects.exclude(state=DecisionState.PENDING)
+        seen_by(request)
+        .of(Decision.objects.exclude(state=DecisionState.PENDING))
         .select_related("model_version__model", "ending")
         .defer("context", "context_document", "attestation")
         .order_by("-evaluated_at")[:_SHOWN_DECISIONS]

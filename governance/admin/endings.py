@@ -83,7 +83,7 @@ def revoke_actions(request: HttpRequest, decision: Decision) -> tuple[Action, ..
     if decision_standing(decision, at=timezone.now()) != DecisionStanding.PASSED:
         return ()
     proposal = _waiting(decision)
-    if revocation_hindrance(user=user, proposal=proposal):
+    if revocation_hindrance(user=user, decision=decision, proposal=proposal):
         return ()
     page, words = (_CONFIRM, "Confirm the revocation") if proposal else (_REVOKE, "Revoke")
     return (Action(words=words, address=record_address(decision, page), symbol="undo", tone="danger"),)
@@ -129,7 +129,7 @@ def revoke_addresses(shown: GovernedAdmin[Decision]) -> tuple[Address, ...]:
             lead="With your confirmation the gate no longer allows this model version there, at once and for good.",
             states=f"I confirm that this decision no longer allows the use. Reason: {proposal.reason}",
             submit="Revoke",
-            hindrance=revocation_hindrance(user=user, proposal=proposal),
+            hindrance=revocation_hindrance(user=user, decision=decision, proposal=proposal),
         )
 
         def act(form: ConfirmForm) -> HttpResponseRedirect:
@@ -167,7 +167,7 @@ def _page(
         decline="Leave it as it is",
         back=record_address(decision),
         back_words="Back to the decision",
-        hindrance=hindrance or revocation_hindrance(user=user, proposal=None),
+        hindrance=hindrance or revocation_hindrance(user=user, decision=decision, proposal=None),
     )
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from governance.admin.base import Address, GovernedAdmin, moment_column, person_column, subject_link
+from governance.admin.base import Address, GovernedAdmin, moment_column, person_column, seen_by, subject_link
 from governance.admin.cells import Cell, badge, code, link, moment, record_address, strong
 from governance.admin.ledger import ledger_section
 from governance.admin.sections import Action, Facts, ListHead, Notice, Page, Section, Table
@@ -24,7 +24,7 @@ from governance.models import Finding, FindingEvent, User
 from governance.selectors.findings import SETTLED, findings_late, findings_stated
 from governance.services.findings import OPENERS, FindingReport, finding_act, finding_hindrance, finding_open
 from governance.services.officers import Officer
-from governance.services.steps import REASON_MINIMUM, step_hindrance
+from governance.services.steps import REASON_MINIMUM, opening_hindrance
 
 _STEP = ("GET", "HEAD", "POST")
 _OPEN = "open"
@@ -115,9 +115,9 @@ class FindingAdmin(GovernedAdmin[Finding]):
     list_filter = (StateFilter, "severity", "kind")
     search_fields = ("id__exact", "subject_id__exact", "system__slug__exact")
 
-    def get_queryset(self, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002 - Django's signature
-        """Give each its state."""
-        return findings_stated().order_by("-opened_at")
+    def get_queryset(self, request: HttpRequest) -> Any:  # noqa: ANN401 - Django's type
+        """Give those that the caller sees, each with its state."""
+        return seen_by(request).of(findings_stated()).order_by("-opened_at")
 
     @admin.display(description="severity", ordering="severity")
     def grave(self, finding: Finding) -> Cell:
@@ -131,10 +131,10 @@ class FindingAdmin(GovernedAdmin[Finding]):
 
     def head(self, request: HttpRequest) -> ListHead:
         """Offer to open one, and say how many are late."""
-        late = findings_late(at=timezone.now()).count()
+        late = seen_by(request).of(findings_late(at=timezone.now())).count()
         words = "1 open finding is late." if late == 1 else f"{late} open findings are late."
         notices = (Notice(words=words, tone="bad"),) if late else ()
-        may = not step_hindrance(user=cast("User", request.user), roles=OPENERS)
+        may = not opening_hindrance(user=cast("User", request.user), roles=OPENERS)
         address = reverse(f"admin:governance_finding_{_OPEN}")
         return ListHead(
             lead="What is wrong or limited, and who sees to it.",
@@ -229,7 +229,7 @@ def _open_view(shown: GovernedAdmin[Finding]) -> Callable[..., HttpResponseBase]
             decline="Do not open it",
             back=back,
             back_words="Back to the findings",
-            hindrance=step_hindrance(user=user, roles=OPENERS),
+            hindrance=opening_hindrance(user=user, roles=OPENERS),
         )
 
         def act(form: OpenForm) -> HttpResponseRedirect:

@@ -16,8 +16,10 @@ from governance.admin.cells import NOTHING, Cell, badge, code, link, moment, rec
 from governance.admin.ledger import ledger_section
 from governance.admin.sections import Action, Facts, Notice, Page, Section, Table
 from governance.admin.signed_page import SignedPage, password_field, reason_field, signed_page
+from governance.admin.units import unit_field
 from governance.enums import DUTY_LINES, Role
 from governance.models import RoleGrant, RoleProposal, User
+from governance.models.people import place_of
 from governance.services.grants import (
     confirming_hindrance,
     ending_hindrance,
@@ -36,6 +38,7 @@ class ProposeForm(forms.Form):
     """Which role a person shall hold."""
 
     role = forms.ChoiceField(choices=Role.choices, label="Role", widget=UnfoldAdminSelectWidget)
+    unit = unit_field("Where the role shall count.")
     ends_on = forms.DateField(
         required=False,
         label="Last day",
@@ -94,6 +97,7 @@ def propose_addresses(shown: GovernedAdmin[User]) -> tuple[Address, ...]:
                 officer=Officer(user, sent["password"]),
                 person=person,
                 role=Role(sent["role"]),
+                unit=sent["unit"],
                 ends_at=datetime.combine(last + timedelta(days=1), time.min, UTC) if last else None,
                 reason=sent["reason"],
                 at=timezone.now(),
@@ -111,16 +115,17 @@ def grants_section(person: User) -> Section:
     now = timezone.now()
     return Table(
         title="Roles",
-        columns=("Role", "From", "To", "How", "State"),
+        columns=("Role", "For", "From", "To", "How", "State"),
         rows=tuple(
             (
                 link(grant, grant.get_role_display()),
+                place_of(grant.business_unit),
                 moment(grant.valid_from),
                 moment(grant.valid_to) if grant.valid_to else NOTHING,
                 grant.get_origin_display(),
                 grant_badge(grant, now),
             )
-            for grant in person.role_grants.all()
+            for grant in person.role_grants.select_related("business_unit")
         ),
         empty="This account never held a role. An administrator proposes one, and an officer confirms it.",
     )
@@ -141,14 +146,20 @@ class RoleGrantAdmin(GovernedAdmin[RoleGrant]):
     list_display = (
         person_column("person"),
         "role",
+        "place",
         "origin",
         moment_column("valid_from"),
         moment_column("valid_to"),
         "state",
     )
-    list_select_related = ("person",)
+    list_select_related = ("person", "business_unit")
     list_filter = ("role", "origin")
     search_fields = ("id__exact", "person__username__icontains", "person__last_name__icontains")
+
+    @admin.display(description="for")
+    def place(self, grant: RoleGrant) -> Cell:
+        """Say where it counts."""
+        return place_of(grant.business_unit)
 
     @admin.display(description="state")
     def state(self, grant: RoleGrant) -> Cell:
@@ -208,13 +219,19 @@ class RoleProposalAdmin(GovernedAdmin[RoleProposal]):
     list_display = (
         person_column("person"),
         "role",
+        "place",
         "state",
         person_column("proposed_by"),
         moment_column("proposed_at"),
     )
-    list_select_related = ("person", "proposed_by", "grant")
+    list_select_related = ("person", "business_unit", "proposed_by", "grant")
     list_filter = ("role",)
     search_fields = ("id__exact", "person__username__icontains", "person__last_name__icontains")
+
+    @admin.display(description="for")
+    def place(self, proposal: RoleProposal) -> Cell:
+        """Say where it shall count."""
+        return place_of(proposal.business_unit)
 
     @admin.display(description="state")
     def state(self, proposal: RoleProposal) -> Cell:
@@ -280,6 +297,7 @@ def _grant_section(grant: RoleGrant) -> Section:
             ("Id", code(grant.id)),
             ("Person", link(grant.person, grant.person.printed_name)),
             ("Role", grant.get_role_display()),
+            ("For", place_of(grant.business_unit)),
             ("How it came", grant.get_origin_display()),
             ("From", moment(grant.valid_from)),
             ("To", moment(grant.valid_to) if grant.valid_to else NOTHING),
@@ -298,6 +316,7 @@ def _proposal_section(proposal: RoleProposal) -> Section:
             ("Id", code(proposal.id)),
             ("Person", link(proposal.person, proposal.person.printed_name)),
             ("Role", proposal.get_role_display()),
+            ("For", place_of(proposal.business_unit)),
             ("Ends by itself", moment(proposal.ends_at) if proposal.ends_at else NOTHING),
             ("Reason", proposal.reason),
             ("Proposed by", link(proposal.proposed_by, proposal.proposed_by.printed_name)),

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
+from governance.admin.base import Address, GovernedAdmin, moment_column, person_column, seen_by
 from governance.admin.cells import Cell, badge, code, link, moment, nested, record_address, stack, whole
 from governance.admin.controls import declaration_section, system_controls_page
 from governance.admin.ledger import attachment, ledger_section
@@ -13,8 +13,10 @@ from governance.admin.lineage import affected_page, lineage_section, names_of
 from governance.admin.sections import Action, Facts, Page, Section, Table
 from governance.admin.tier_steps import ASSESS, assess_address
 from governance.admin.tiers import tier_section
+from governance.admin.units import assign_actions, assign_addresses
 from governance.enums import PhiType
 from governance.models import AiSystem, Dataset, DatasetVersion, LineageEdge, Model, Run
+from governance.models.people import place_of
 from governance.selectors.affected import affected_by
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -43,14 +45,14 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
     search_fields = ("id__exact", "slug__exact", "name__icontains")
 
     def addresses(self) -> tuple[Address, ...]:
-        """Add what became of each control, and the form to assess the tier."""
-        return (Address("controls", self._controls), assess_address(self))
+        """Add what became of each control, and the forms to assess the tier and to choose the business unit."""
+        return (Address("controls", self._controls), assess_address(self), *assign_addresses(self))
 
     def _controls(self, request: HttpRequest, record: AiSystem) -> TemplateResponse:
         page = system_controls_page(request, record)
         return self.render(request, record, "governance/admin/record.html", page=page)
 
-    def page(self, request: HttpRequest, record: AiSystem) -> Page:  # noqa: ARG002
+    def page(self, request: HttpRequest, record: AiSystem) -> Page:
         """Show what a system is for and which models are in it."""
         return Page(
             heading=record.name,
@@ -62,6 +64,7 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
                     rows=(
                         ("Id", code(record.id)),
                         ("Short name", record.slug),
+                        ("Business unit", place_of(record.business_unit)),
                         ("Operator", record.operator),
                         ("Decision supported", record.decision_supported),
                         ("Persons affected", record.affected_persons),
@@ -84,6 +87,7 @@ class AiSystemAdmin(GovernedAdmin[AiSystem]):
             actions=(
                 Action(words="Controls", address=record_address(record, "controls"), symbol="rule"),
                 Action(words="Assess the tier", address=record_address(record, ASSESS), symbol="stacks"),
+                *assign_actions(request, record),
             ),
         )
 
@@ -231,10 +235,10 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
         return (Address("affected", self._affected), Address("affected.txt", _affected_text))
 
     def _affected(self, request: HttpRequest, record: DatasetVersion) -> TemplateResponse:
-        page = affected_page(affected_by(version=record, at=timezone.now()))
+        page = affected_page(affected_by(version=record, at=timezone.now(), seen_by=seen_by(request)))
         return self.render(request, record, "governance/admin/record.html", page=page)
 
-    def page(self, request: HttpRequest, record: DatasetVersion) -> Page:  # noqa: ARG002
+    def page(self, request: HttpRequest, record: DatasetVersion) -> Page:
         """Show what a version is and what was made of it."""
         return Page(
             heading=str(record),
@@ -260,15 +264,15 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
                     ),
                 ),
                 _handling(record),
-                lineage_section("What it came from", record.id, upwards=True),
-                lineage_section("What came of it", record.id, upwards=False),
+                lineage_section("What it came from", record.id, upwards=True, seen_by=seen_by(request)),
+                lineage_section("What came of it", record.id, upwards=False, seen_by=seen_by(request)),
                 ledger_section(record.id),
             ),
         )
 
 
-def _affected_text(request: HttpRequest, record: DatasetVersion) -> HttpResponse:  # noqa: ARG001 - Django passes it
-    text = affected_by(version=record, at=timezone.now()).to_text()
+def _affected_text(request: HttpRequest, record: DatasetVersion) -> HttpResponse:
+    text = affected_by(version=record, at=timezone.now(), seen_by=seen_by(request)).to_text()
     return attachment(text.encode(), f"affected-by-{record.id}.txt", "text/plain; charset=utf-8")
 
 
@@ -305,7 +309,7 @@ class RunAdmin(GovernedAdmin[Run]):
     list_select_related = ("registered_by",)
     search_fields = ("id__exact", "name__icontains", "code_commit__exact")
 
-    def page(self, request: HttpRequest, record: Run) -> Page:  # noqa: ARG002
+    def page(self, request: HttpRequest, record: Run) -> Page:
         """Show what a run used and made."""
         return Page(
             heading=record.name,
@@ -323,8 +327,8 @@ class RunAdmin(GovernedAdmin[Run]):
                         ("Parameters", nested(record.parameters)),
                     ),
                 ),
-                lineage_section("What it used", record.id, upwards=True),
-                lineage_section("What came of it", record.id, upwards=False),
+                lineage_section("What it used", record.id, upwards=True, seen_by=seen_by(request)),
+                lineage_section("What came of it", record.id, upwards=False, seen_by=seen_by(request)),
                 ledger_section(record.id),
             ),
         )

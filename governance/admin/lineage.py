@@ -8,13 +8,14 @@ from governance.enums import LineageKind, LineageRole, Trust
 from governance.models import DatasetVersion, Decision, Deployment, ModelVersion, Run
 from governance.selectors.affected import STEPS_LIMIT, Affected
 from governance.selectors.lineage import LineageStep, lineage_walk
+from governance.selectors.scope import Sight
 
 _SHOWN = 500
 
 
-def lineage_section(title: str, start: str, *, upwards: bool) -> Section:
+def lineage_section(title: str, start: str, *, upwards: bool, seen_by: Sight) -> Section:
     """Show the steps above or below a thing, nearest first."""
-    walk = lineage_walk(start=start, upwards=upwards, limit=_SHOWN)
+    walk = lineage_walk(start=start, upwards=upwards, limit=_SHOWN, seen_by=seen_by)
     names = names_of({end for step in walk.steps for end in (step.source_id, step.target_id)})
     return Table(
         title=title,

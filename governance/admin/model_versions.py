@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from governance.admin.base import GovernedAdmin, moment_column, person_column
+from governance.admin.base import GovernedAdmin, moment_column, person_column, seen_by
 from governance.admin.cells import Cell, badge, code, link, moment, nested, number, whole
 from governance.admin.ledger import ledger_section
 from governance.admin.lineage import lineage_section
@@ -42,22 +42,22 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
         """Name it with its digest."""
         return Subject("model_version", record.id, Digest.from_text(record.digest))
 
-    def page(self, request: HttpRequest, record: ModelVersion) -> Page:  # noqa: ARG002
+    def page(self, request: HttpRequest, record: ModelVersion) -> Page:
         """Show everything about a version."""
         return Page(
             heading=str(record),
             lead=f"A version of {record.model}, in {record.model.system}.",
-            sections=self.sections(record),
+            sections=self.sections(request, record),
         )
 
-    def sections(self, record: ModelVersion) -> tuple[Section, ...]:
+    def sections(self, request: HttpRequest, record: ModelVersion) -> tuple[Section, ...]:
         """Give the parts of the page."""
         return (
             _overview(record),
             _decisions(record),
             _evidence(record),
-            lineage_section("Lineage", record.id, upwards=True),
-            lineage_section("Put to use", record.id, upwards=False),
+            lineage_section("Lineage", record.id, upwards=True, seen_by=seen_by(request)),
+            lineage_section("Put to use", record.id, upwards=False, seen_by=seen_by(request)),
             _training(record),
             _jobs(record),
             ledger_section(record.id),

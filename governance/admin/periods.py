@@ -30,7 +30,7 @@ from governance.services.periods import (
     period_open,
     sign_off_hindrance,
 )
-from governance.services.steps import REASON_MINIMUM, step_hindrance
+from governance.services.steps import REASON_MINIMUM, opening_hindrance
 from modelnotary.ledger.digest import Digest
 
 _STEP = ("GET", "HEAD", "POST")
@@ -113,7 +113,7 @@ class AttestationPeriodAdmin(GovernedAdmin[AttestationPeriod]):
 
     def head(self, request: HttpRequest) -> ListHead:
         """Offer to open a period."""
-        may = not step_hindrance(user=cast("User", request.user), roles=OPENERS)
+        may = not opening_hindrance(user=cast("User", request.user), roles=OPENERS)
         address = reverse(f"admin:governance_attestationperiod_{_OPEN}")
         return ListHead(
             lead="What each system looked like in a period, signed off by three people.",
@@ -216,7 +216,7 @@ def _open_view(shown: GovernedAdmin[AttestationPeriod]) -> Callable[..., HttpRes
             decline="Do not open it",
             back=back,
             back_words="Back to the attestations",
-            hindrance=step_hindrance(user=user, roles=OPENERS),
+            hindrance=opening_hindrance(user=user, roles=OPENERS),
         )
 
         def act(form: PeriodForm) -> HttpResponseRedirect:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from governance.admin.attachments import attach_actions, attach_addresses, attachments_section
-from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
+from governance.admin.base import Address, GovernedAdmin, moment_column, person_column, seen_by
 from governance.admin.cells import NOTHING, Cell, badge, code, link, moment, record_address, whole
 from governance.admin.ledger import attachment, ledger_section
 from governance.admin.policy_editor import EDITOR, editor, editor_address
@@ -155,7 +155,11 @@ class PolicyDraftAdmin(GovernedAdmin[PolicyDraft]):
             sections=(
                 rules_in_words(policy),
                 *difference_section(record.document, _newest(record)),
-                *((trial_section(policy_simulate(document=record.document)),) if opened else ()),
+                *(
+                    (trial_section(policy_simulate(document=record.document, seen_by=seen_by(request))),)
+                    if opened
+                    else ()
+                ),
                 Facts(title="Draft", rows=_draft_rows(record, policy)),
                 Text(title="Text", text=record.document),
                 ledger_section(record.id),

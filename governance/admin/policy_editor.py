@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from governance.admin.base import GovernedAdmin
+from governance.admin.base import GovernedAdmin, seen_by
 from governance.admin.cells import record_address, sentence, strong
 from governance.admin.policy_sections import difference_section, faults_section, rules_in_words, trial_section
 from governance.admin.sections import Section
@@ -64,7 +64,7 @@ def editor(shown: GovernedAdmin[PolicyDraft]) -> Callable[[HttpRequest, None], H
             try:
                 if KEEP in request.POST:
                     return _kept(request, user, text)
-                sections = _tried(text)
+                sections = _tried(request, text)
             except PolicyError as error:
                 sections = (faults_section(error.diagnostics),)
                 refusal = "The text has faults."
@@ -102,7 +102,8 @@ def _kept(request: HttpRequest, user: User, text: str) -> HttpResponseRedirect:
     return HttpResponseRedirect(record_address(draft))
 
 
-def _tried(text: str) -> tuple[Section, ...]:
+def _tried(request: HttpRequest, text: str) -> tuple[Section, ...]:
     policy = parse_policy(text, roles=frozenset(Role.values))
     newest = PolicyVersion.objects.filter(policy__slug=policy.policy).order_by("-number").first()
-    return (rules_in_words(policy), *difference_section(text, newest), trial_section(policy_simulate(document=text)))
+    trial = policy_simulate(document=text, seen_by=seen_by(request))
+    return (rules_in_words(policy), *difference_section(text, newest), trial_section(trial))

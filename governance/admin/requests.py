@@ -183,12 +183,12 @@ def _page(request: HttpRequest, decision: Decision, *, kind: str, lead: str, sta
         decline="Do not ask",
         back=record_address(decision),
         back_words="Back to the decision",
-        hindrance=hindrance or _hindrance(request),
+        hindrance=hindrance or _hindrance(request, decision),
     )
 
 
-def _hindrance(request: HttpRequest) -> str | None:
-    return step_hindrance(user=cast("User", request.user), roles=exceptions.REQUESTERS)
+def _hindrance(request: HttpRequest, decision: Decision) -> str | None:
+    return step_hindrance(user=cast("User", request.user), roles=exceptions.REQUESTERS, about=decision)
 
 
 def _failed(decision: Decision) -> list[str]:

@@ -80,7 +80,7 @@ def assess_address(shown: GovernedAdmin[AiSystem]) -> Address:
             decline="Do not assess it",
             back=record_address(system),
             back_words="Back to the system",
-            hindrance=step_hindrance(user=user, roles=DRAFTERS) or _nothing_to_assess_by(slugs),
+            hindrance=step_hindrance(user=user, roles=DRAFTERS, about=system) or _nothing_to_assess_by(slugs),
         )
 
         def act(form: AssessForm) -> HttpResponseRedirect:

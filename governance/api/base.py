@@ -1,6 +1,7 @@
 """What every view of the API has in common."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from django.db.models import Model as DjangoModel
@@ -17,7 +18,9 @@ from audit.enums import AccessEvent
 from governance.api.serializers import ProblemOutput
 from governance.enums import Scope
 from governance.errors import UnknownRecordError
-from governance.models import ApiToken, User
+from governance.models import AiSystem, ApiToken, ModelVersion, User
+from governance.selectors import model_version_get, system_get
+from governance.selectors.scope import Sight, sight_of
 from governance.services.accesses import access_record
 from modelnotary.ledger.digest import Digest
 
@@ -36,6 +39,35 @@ class GovernedView(APIView):
     def token(self) -> ApiToken:
         """Give the token presented."""
         return cast("ApiToken", self.request.auth)
+
+    @cached_property
+    def sight(self) -> Sight:
+        """Give what the caller sees."""
+        return sight_of(actor=self.caller(), at=timezone.now())
+
+    def found[Record: DjangoModel](self, records: QuerySet[Record], what: str, **lookup: Any) -> Record:  # noqa: ANN401
+        """Give the one record that fits, if the caller sees it.
+
+        Raises:
+            UnknownRecordError: There is none, or it belongs to a business unit that the caller does not see.
+        """
+        return found(self.sight.of(records), what, **lookup)
+
+    def model_version(self, digest: Digest) -> ModelVersion:
+        """Give the model version of these bytes, if the caller sees it.
+
+        Raises:
+            UnknownArtifactError: There is none, or it belongs to a business unit that the caller does not see.
+        """
+        return model_version_get(digest=digest, seen_by=self.sight)
+
+    def system(self, name: str) -> AiSystem:
+        """Give the system of this id or short name, if the caller sees it.
+
+        Raises:
+            UnknownRecordError: There is none, or it belongs to a business unit that the caller does not see.
+        """
+        return system_get(name=name, seen_by=self.sight)
 
     def viewed(self, kind: str, identity: str, digest: str | None = None) -> None:
         """Write to the access log that the caller reads a governed record, before it is shown."""

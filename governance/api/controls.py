@@ -14,7 +14,7 @@ from governance.controls.catalogue import Catalogue, Standing, catalogue_at
 from governance.controls.evaluation import ControlResult, Evaluation
 from governance.controls.reading import installed_catalogue
 from governance.enums import Scope
-from governance.selectors import control_evaluation, system_get
+from governance.selectors import control_evaluation
 from governance.services.declarations import system_declare
 
 
@@ -53,7 +53,7 @@ class SystemControlsView(GovernedView):
     )
     def get(self, request: Request, system: str) -> Response:
         """Evaluate the catalogue for a system, by id or short name; the reading is logged."""
-        record = system_get(name=system)
+        record = self.system(system)
         evaluation = control_evaluation(system=record, as_of=_as_of(request))
         self.viewed("system", record.id)
         return Response(s.EvaluationOutput(_evaluation(record.id, evaluation)).data)
@@ -72,7 +72,7 @@ class DeclarationsView(GovernedView):
     )
     def get(self, request: Request, system: str) -> Response:  # noqa: ARG002 - DRF passes it
         """Give every version of the declaration; the reading is logged."""
-        record = system_get(name=system)
+        record = self.system(system)
         self.viewed("system", record.id)
         return Response(s.DeclarationOutput(record.declarations.select_related("declared_by"), many=True).data)
 
@@ -87,7 +87,7 @@ class DeclarationsView(GovernedView):
         """Keep a new version of the declaration, or give the one that says the same and stands."""
         declaration = system_declare(
             actor=self.caller(),
-            system=system_get(name=system),
+            system=self.system(system),
             at=timezone.now(),
             **parsed(s.DeclarationInput, request),
         )

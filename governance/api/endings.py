@@ -11,6 +11,7 @@ from governance.api import ending_serializers as s
 from governance.api.base import GovernedView, operation, parsed
 from governance.api.serializers import DecisionEndingOutput
 from governance.enums import Scope
+from governance.models import Decision, RevocationProposal
 from governance.services.endings import revocation_confirm, revocation_propose
 from governance.services.officers import Officer
 
@@ -29,6 +30,7 @@ class RevocationsView(GovernedView):
     )
     def post(self, request: Request, decision_id: str) -> Response:
         """Propose it; it takes effect when another officer confirms within seven days."""
+        self.found(Decision.objects.all(), "decision", pk=decision_id)
         body = parsed(s.RevocationInput, request)
         proposal = revocation_propose(
             officer=Officer(self.caller(), body["password"]),
@@ -53,6 +55,7 @@ class RevocationConfirmationView(GovernedView):
     )
     def post(self, request: Request, proposal_id: str) -> Response:
         """Revoke; from this moment the gate does not allow."""
+        self.found(RevocationProposal.objects.all(), "proposal", pk=proposal_id)
         officer = Officer(self.caller(), parsed(s.PasswordInput, request)["password"])
         ending = revocation_confirm(officer=officer, proposal_id=proposal_id, at=timezone.now())
         return Response(DecisionEndingOutput(ending).data, status=status.HTTP_201_CREATED)

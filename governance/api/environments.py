@@ -9,10 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api import environment_serializers as s
-from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.base import GovernedView, operation, parsed
 from governance.enums import Scope
 from governance.models import Deployment, EnvironmentSnapshot, Model
-from governance.selectors import model_version_get
 from governance.services.aliases import alias_bind, alias_release
 from governance.services.deployments import deployment_retire
 from governance.services.snapshots import Running, snapshot_deposit
@@ -32,7 +31,7 @@ class AliasesView(GovernedView):
     )
     def get(self, request: Request, slug: str) -> Response:
         """Give the bindings in force at the moment, or all that ever were; the reading is logged."""
-        model = found(Model.objects.all(), "model", slug=slug)
+        model = self.found(Model.objects.all(), "model", slug=slug)
         question = parsed(s.AliasQuestion, request)
         bindings = model.alias_bindings.select_related("model_version__model", "bound_by")
         if not question["history"]:
@@ -51,8 +50,8 @@ class AliasesView(GovernedView):
     def post(self, request: Request, slug: str) -> Response:
         """End what the alias named before, which stays, and bind it anew."""
         body = parsed(s.AliasInput, request)
-        version = model_version_get(digest=body["digest"])
-        found(Model.objects.filter(pk=version.model_id), "version of this digest in the model", slug=slug)
+        version = self.model_version(body["digest"])
+        self.found(Model.objects.filter(pk=version.model_id), "version of this digest in the model", slug=slug)
         binding = alias_bind(
             actor=self.caller(), version=version, alias=body["alias"], observed_via="api", at=timezone.now()
         )
@@ -72,7 +71,7 @@ class AliasView(GovernedView):
     )
     def delete(self, request: Request, slug: str, alias: str) -> Response:  # noqa: ARG002 - DRF passes it
         """End the binding. It is not deleted: what the alias named, and when, stays."""
-        model = found(Model.objects.all(), "model", slug=slug)
+        model = self.found(Model.objects.all(), "model", slug=slug)
         binding = alias_release(actor=self.caller(), model_id=model.id, alias=alias, at=timezone.now())
         return Response(s.AliasBindingOutput(binding).data)
 
@@ -92,7 +91,7 @@ class RetirementsView(GovernedView):
     def post(self, request: Request, deployment_id: str) -> Response:
         """Record it, once."""
         body = parsed(s.RetirementInput, request)
-        deployment = found(Deployment.objects.all(), "deployment", pk=deployment_id)
+        deployment = self.found(Deployment.objects.all(), "deployment", pk=deployment_id)
         retirement = deployment_retire(
             actor=self.caller(), deployment=deployment, reason=body["reason"], at=timezone.now()
         )
@@ -112,7 +111,7 @@ class SnapshotsView(GovernedView):
     )
     def get(self, request: Request, environment: str) -> Response:  # noqa: ARG002 - DRF passes it
         """Give the newest snapshot; the reading is logged."""
-        snapshot = found(EnvironmentSnapshot.objects.all(), "snapshot of environment", environment=environment)
+        snapshot = self.found(EnvironmentSnapshot.objects.all(), "snapshot of environment", environment=environment)
         self.viewed("environment_snapshot", snapshot.id, snapshot.digest)
         return Response(s.SnapshotOutput(snapshot).data)
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api import evidence_serializers as s
-from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.base import GovernedView, operation, parsed
 from governance.enums import Scope
 from governance.errors import GovernanceError, UnknownRecordError
 from governance.evidence.errors import EvidenceRefusedError, Fault
@@ -18,6 +18,7 @@ from governance.evidence.registry import TypeVersion, installed_types, type_get
 from governance.models import Evidence, User
 from governance.policy.facts import EVIDENCE_FACTS
 from governance.selectors.evidence import evidence_subject
+from governance.selectors.scope import Sight
 from governance.services.evidence import Deposit, evidence_deposit
 from modelnotary.ledger.errors import CanonicalError
 
@@ -74,7 +75,7 @@ class EvidencesView(GovernedView):
     )
     def post(self, request: Request) -> Response:
         """Keep a reported fact; the same fact twice is kept once."""
-        evidence = _deposit(self.caller(), parsed(s.EvidenceInput, request), timezone.now())
+        evidence = _deposit(self.caller(), parsed(s.EvidenceInput, request), self.sight, timezone.now())
         return Response(s.EvidenceOutput(evidence).data, status=status.HTTP_201_CREATED)
 
 
@@ -98,7 +99,7 @@ class EvidenceBatchView(GovernedView):
         with transaction.atomic():
             for index, item in enumerate(items):
                 try:
-                    kept.append(_deposit(caller, item, now))
+                    kept.append(_deposit(caller, item, self.sight, now))
                 except EvidenceRefusedError as refusal:
                     faults += [Fault(f"/items/{index}{fault.pointer}", fault.message) for fault in refusal.faults]
                 except (GovernanceError, CanonicalError) as refusal:
@@ -108,7 +109,7 @@ class EvidenceBatchView(GovernedView):
         return Response(s.EvidenceBatchOutput({"items": kept}).data, status=status.HTTP_201_CREATED)
 
 
-def _deposit(producer: User, item: dict[str, Any], at: datetime) -> Evidence:
+def _deposit(producer: User, item: dict[str, Any], sight: Sight, at: datetime) -> Evidence:
     deposit = Deposit(
         kind=item["type"],
         payload=item["payload"],
@@ -117,7 +118,7 @@ def _deposit(producer: User, item: dict[str, Any], at: datetime) -> Evidence:
         supersedes=item.get("supersedes"),
         reason=item.get("reason", ""),
     )
-    subject = evidence_subject(about=type_get(deposit.kind).about, name=item["subject"])
+    subject = evidence_subject(about=type_get(deposit.kind).about, name=item["subject"], seen_by=sight)
     return evidence_deposit(producer=producer, subject=subject, deposit=deposit, measured=False, at=at)
 
 
@@ -129,6 +130,6 @@ class EvidenceView(GovernedView):
     @operation("evidence_get", "Read a piece of evidence", gives={200: s.EvidenceOutput}, problems=(404,))
     def get(self, request: Request, evidence_id: str) -> Response:  # noqa: ARG002
         """Give the fact; the reading is logged."""
-        evidence = found(Evidence.objects.select_related("producer"), "evidence", pk=evidence_id)
+        evidence = self.found(Evidence.objects.select_related("producer"), "evidence", pk=evidence_id)
         self.viewed("evidence", evidence.id, evidence.digest)
         return Response(s.EvidenceOutput(evidence).data)

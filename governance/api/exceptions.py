@@ -12,8 +12,7 @@ from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.serializers import OverrideOutput
 from governance.enums import ExceptionStep, OverrideStep, Scope
 from governance.errors import RejectedInputError
-from governance.models import AiSystem, ModelVersion, User
-from governance.selectors import model_version_get, system_get
+from governance.models import AiSystem, Decision, ModelVersion, Override, PolicyException, User
 from governance.services.exceptions import ExceptionTerms, exception_answer, exception_request
 from governance.services.officers import Officer
 from governance.services.overrides import OverrideTerms, override_request, override_step
@@ -36,7 +35,7 @@ class ExceptionsView(GovernedView):
         body = parsed(s.ExceptionInput, request)
         terms = ExceptionTerms(
             rule=body["rule"],
-            subject=_about(body),
+            subject=self._about(body),
             environment=body["environment"],
             owner=found(User.objects.all(), "account", username=body["owner"]),
             reason=body["reason"],
@@ -47,6 +46,11 @@ class ExceptionsView(GovernedView):
         officer = Officer(self.caller(), body["password"])
         exception = exception_request(officer=officer, terms=terms, at=timezone.now())
         return Response(s.ExceptionOutput(exception).data, status=status.HTTP_202_ACCEPTED)
+
+    def _about(self, body: dict[str, Any]) -> ModelVersion | AiSystem:
+        if ("digest" in body) == ("system" in body):
+            raise RejectedInputError("/digest or /system must say what the exception is about, and not both")
+        return self.model_version(body["digest"]) if "digest" in body else self.system(body["system"])
 
 
 class ExceptionStepsView(GovernedView):
@@ -63,6 +67,7 @@ class ExceptionStepsView(GovernedView):
     )
     def post(self, request: Request, exception_id: str) -> Response:
         """Answer a request of somebody else."""
+        self.found(PolicyException.objects.all(), "exception", pk=exception_id)
         body = parsed(s.ExceptionStepInput, request)
         step = exception_answer(
             officer=Officer(self.caller(), body["password"]),
@@ -88,6 +93,7 @@ class OverridesView(GovernedView):
     )
     def post(self, request: Request, decision_id: str) -> Response:
         """Ask; it counts when another officer approves."""
+        self.found(Decision.objects.all(), "decision", pk=decision_id)
         body = parsed(s.OverrideInput, request)
         terms = OverrideTerms(
             reason=body["reason"],
@@ -115,6 +121,7 @@ class OverrideStepsView(GovernedView):
     )
     def post(self, request: Request, override_id: str) -> Response:
         """Take a step on somebody else's request."""
+        self.found(Override.objects.all(), "override", pk=override_id)
         body = parsed(s.OverrideStepInput, request)
         step = override_step(
             officer=Officer(self.caller(), body["password"]),
@@ -124,9 +131,3 @@ class OverrideStepsView(GovernedView):
             at=timezone.now(),
         )
         return Response(s.OverrideStepOutput(step).data, status=status.HTTP_201_CREATED)
-
-
-def _about(body: dict[str, Any]) -> ModelVersion | AiSystem:
-    if ("digest" in body) == ("system" in body):
-        raise RejectedInputError("/digest or /system must say what the exception is about, and not both")
-    return model_version_get(digest=body["digest"]) if "digest" in body else system_get(name=body["system"])

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from governance.api import finding_serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.enums import FindingKind, FindingState, Scope, Severity, SubjectKind
-from governance.models import User
+from governance.models import Finding, User
 from governance.selectors.findings import findings_stated
 from governance.services.findings import FindingReport, finding_act, finding_open
 from governance.services.officers import Officer
@@ -38,9 +38,10 @@ class FindingsView(GovernedView):
             asked["system__slug"] = asked.pop("system")
         if before:
             asked["id__lt"] = before
-        findings = findings_stated().filter(**asked).select_related("system", "owner", "escalates_to", "opened_by")
+        findings = self.sight.of(findings_stated()).filter(**asked)
         self.viewed("finding", "list")
-        newest = findings.prefetch_related("events__by").order_by("-id")[:_PAGE]
+        people = ("owner", "escalates_to", "opened_by")
+        newest = findings.select_related("system", *people).prefetch_related("events__by").order_by("-id")[:_PAGE]
         return Response(s.FindingsOutput({"findings": newest}).data)
 
     @operation(
@@ -78,6 +79,7 @@ class FindingEventsView(GovernedView):
     )
     def post(self, request: Request, finding_id: str) -> Response:
         """Take it up, remediate it, close it, accept its risk; the person gives the password."""
+        self.found(Finding.objects.all(), "finding", pk=finding_id)
         body = parsed(s.FindingEventInput, request)
         finding_act(
             officer=Officer(self.caller(), body["password"]),

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from audit.enums import AccessEvent
 from governance.api import serializers as s
-from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.base import GovernedView, operation, parsed
 from governance.enums import DecisionState, Role, Scope, Vote
 from governance.errors import ConflictError
 from governance.models import ApprovalRequest, Decision
@@ -56,7 +56,7 @@ class DecisionView(GovernedView):
     @operation("decision_get", "Read a decision", gives={200: s.DecisionOutput}, problems=(404,))
     def get(self, request: Request, decision_id: str) -> Response:  # noqa: ARG002
         """Give the decision; the reading is logged."""
-        decision = found(Decision.objects.select_related("model_version__model"), "decision", pk=decision_id)
+        decision = self.found(Decision.objects.select_related("model_version__model"), "decision", pk=decision_id)
         self.viewed("decision", decision.id, decision.model_version.digest)
         return Response(s.DecisionOutput(decision).data)
 
@@ -74,7 +74,7 @@ class AttestationView(GovernedView):
     )
     def get(self, request: Request, decision_id: str) -> HttpResponse:  # noqa: ARG002
         """Give the DSSE envelope exactly as issued."""
-        decision = found(Decision.objects.select_related("model_version"), "decision", pk=decision_id)
+        decision = self.found(Decision.objects.select_related("model_version"), "decision", pk=decision_id)
         if decision.attestation is None:
             raise ConflictError(f"{decision.id} is not decided yet; it waits for signatures")
         self.viewed("decision", decision.id, decision.model_version.digest)
@@ -97,7 +97,7 @@ class AssertsView(GovernedView):
         """Answer `allowed: true` or `allowed: false` with the reason; anything but 200 is not an answer."""
         now = timezone.now()
         question = parsed(s.GateQuestion, request)
-        answer = gate_assert(at=now, **question)
+        answer = gate_assert(at=now, seen_by=self.sight, **question)
         access_record(
             actor=self.caller(),
             event=AccessEvent.GATE_ASSERTED,
@@ -123,7 +123,7 @@ class ApprovalRequestView(GovernedView):
     )
     def get(self, request: Request, request_id: str) -> Response:  # noqa: ARG002
         """Give the request with its decision and signatures; the reading is logged."""
-        approval = found(ApprovalRequest.objects.select_related("decision"), "approval request", pk=request_id)
+        approval = self.found(ApprovalRequest.objects.select_related("decision"), "approval request", pk=request_id)
         self.viewed("approval_request", approval.id)
         return Response(s.ApprovalRequestOutput(approval).data)
 
@@ -147,6 +147,7 @@ class VotesView(GovernedView):
     )
     def post(self, request: Request, request_id: str) -> Response:
         """Sign with the password and a one-time code, both given afresh."""
+        self.found(ApprovalRequest.objects.all(), "approval request", pk=request_id)
         body = parsed(s.VoteInput, request)
         intent = SigningIntent(
             vote=Vote(body["vote"]),

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api import serializers as s
-from governance.api.base import GovernedView, found, operation
+from governance.api.base import GovernedView, operation
 from governance.enums import JobState, Scope
 from governance.models import Job
 from governance.services.jobs import job_cancel
@@ -30,14 +30,14 @@ class JobView(GovernedView):
     @operation("job_get", "Read how a job stands", gives={200: s.JobOutput}, problems=(404,))
     def get(self, request: Request, job_id: str) -> Response:  # noqa: ARG002
         """Give state, progress, and the result's id when it is there."""
-        job = found(Job.objects.all(), "job", pk=job_id)
+        job = self.found(Job.objects.all(), "job", pk=job_id)
         ended = job.state in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
         return Response(s.JobOutput(job).data, headers={} if ended else {"Retry-After": "1"})
 
     @operation("job_cancel", "Cancel a job", gives={200: s.JobOutput}, problems=(404, 409))
     def delete(self, request: Request, job_id: str) -> Response:  # noqa: ARG002
         """Cancel work that waits or runs."""
-        found(Job.objects.all(), "job", pk=job_id)
+        self.found(Job.objects.all(), "job", pk=job_id)
         return Response(s.JobOutput(job_cancel(actor=self.caller(), job_id=job_id, at=timezone.now())).data)
 
 

@@ -37,6 +37,7 @@ class EntryProofView(GovernedView):
     )
     def get(self, request: Request, event_id: str) -> Response:  # noqa: ARG002
         """Give the entry's bytes and its inclusion proof."""
+        self.sight.require_whole()
         proof = entry_proof(event_id=event_id)
         return Response(
             {
@@ -108,6 +109,8 @@ class TileView(GovernedView):
     def get(self, request: Request, log: str, tile: str) -> HttpResponse:  # noqa: ARG002
         """Give the file, which never changes. That entries were read goes into the access log."""
         wanted = Tile.from_path(tile)
+        if wanted.level is None:
+            self.sight.require_whole()
         content = tile_read(log=log, tile=wanted)
         if wanted.level is None:
             self.viewed("log_entries", f"{log}/{wanted.path}")

@@ -11,7 +11,7 @@ from governance.api import passkey_serializers as s
 from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.serializers import SignatureOutput
 from governance.enums import Role, Scope, Vote
-from governance.models import Passkey, SigningTicket
+from governance.models import ApprovalRequest, Passkey, SigningTicket
 from governance.services.approvals import approval_sign, signing_prepare
 from governance.services.passkey_options import creation_options, request_options
 from governance.services.passkeys import (
@@ -112,6 +112,7 @@ class SigningTicketsView(GovernedView):
     )
     def post(self, request: Request, request_id: str) -> Response:
         """Give the statement and what is handed to the authenticator; good for 120 seconds."""
+        self.found(ApprovalRequest.objects.all(), "approval request", pk=request_id)
         body = parsed(s.SigningTermsInput, request)
         terms = SigningTerms(
             vote=Vote(body["vote"]),
@@ -144,7 +145,7 @@ class TicketSignatureView(GovernedView):
     def post(self, request: Request, ticket_id: str) -> Response:
         """Sign the statement of the ticket."""
         body = parsed(s.AssertionInput, request)
-        ticket = found(SigningTicket.objects.select_related("request"), "signing ticket", pk=ticket_id)
+        ticket = self.found(SigningTicket.objects.select_related("request"), "signing ticket", pk=ticket_id)
         assertion = Assertion(body["authenticatorData"], body["clientDataJSON"], body["signature"])
         signature = approval_sign(
             signer=self.caller(),

@@ -123,7 +123,7 @@ class PolicySimulateView(GovernedView):
     )
     def post(self, request: Request) -> Response:
         """Tell which decisions would come out otherwise; nothing is kept, the reading is logged."""
-        trial = policy_simulate(**parsed(s.SimulationInput, request))
+        trial = policy_simulate(seen_by=self.sight, **parsed(s.SimulationInput, request))
         self.viewed("decision", "list")
         return Response(s.SimulationOutput(_told(trial)).data)
 

@@ -17,9 +17,9 @@ from governance.api.base import GovernedView, found, operation, parsed
 from governance.api.errors import LengthRequired, PayloadTooLarge
 from governance.enums import Deidentification, LineageKind, LineageRole, Methodology, PhiType, Provenance, Scope, Trust
 from governance.models import AiSystem, Dataset, DatasetVersion, Model, Run, User
-from governance.selectors import model_version_get
 from governance.selectors.affected import affected_by
 from governance.selectors.lineage import LineageWalk, lineage_kind, lineage_walk
+from governance.selectors.scope import Sight
 from governance.services import inventory
 from governance.services.descriptions import Particulars, model_describe
 from governance.services.lineage import lineage_record
@@ -101,7 +101,7 @@ class ModelsView(GovernedView):
     def post(self, request: Request) -> Response:
         """Register a model of a system."""
         body = parsed(s.ModelInput, request)
-        system = found(AiSystem.objects.all(), "AI system", slug=body.pop("system"))
+        system = self.found(AiSystem.objects.all(), "AI system", slug=body.pop("system"))
         model = inventory.model_register(actor=self.caller(), system=system, at=timezone.now(), **body)
         return Response(s.ModelOutput(model).data, status=status.HTTP_201_CREATED)
 
@@ -119,7 +119,7 @@ class ModelDescriptionsView(GovernedView):
     )
     def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002 - DRF passes it
         """Give every version of the description; the reading is logged."""
-        model = found(Model.objects.all(), "model", slug=slug)
+        model = self.found(Model.objects.all(), "model", slug=slug)
         self.viewed("model", model.id)
         descriptions = model.descriptions.select_related("owner", "developer", "validator", "described_by")
         return Response(s.ModelDescriptionOutput(descriptions, many=True).data)
@@ -145,7 +145,7 @@ class ModelDescriptionsView(GovernedView):
         )
         description = model_describe(
             actor=self.caller(),
-            model=found(Model.objects.all(), "model", slug=slug),
+            model=self.found(Model.objects.all(), "model", slug=slug),
             particulars=particulars,
             at=timezone.now(),
         )
@@ -166,11 +166,11 @@ class ModelVersionsView(GovernedView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""
-        model = found(Model.objects.all(), "model", slug=slug)
+        model = self.found(Model.objects.all(), "model", slug=slug)
         body = parsed(s.ModelVersionInput, request)
         origin = {name: body.pop(name) for name in Origin.__slots__ if name in body}
         if "run" in origin:
-            origin["run"] = found(Run.objects.all(), "run", pk=origin["run"])
+            origin["run"] = self.found(Run.objects.all(), "run", pk=origin["run"])
         version = inventory.model_version_register(
             actor=self.caller(), model=model, at=timezone.now(), origin=Origin(**origin), **body
         )
@@ -185,7 +185,7 @@ class ModelVersionView(GovernedView):
     @operation("model_version_get", "Read a model version", gives={200: s.ModelVersionOutput}, problems=(404, 422))
     def get(self, request: Request, digest: str) -> Response:  # noqa: ARG002 - DRF passes it
         """Give the version of these bytes; the reading is logged."""
-        version = model_version_get(digest=Digest.from_text(digest))
+        version = self.model_version(Digest.from_text(digest))
         self.viewed("model_version", version.id, version.digest)
         return Response(s.ModelVersionOutput(version).data)
 
@@ -222,7 +222,7 @@ class DatasetVersionsView(GovernedView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Register a version; the same bytes twice are one version."""
-        dataset = found(Dataset.objects.all(), "data set", slug=slug)
+        dataset = self.found(Dataset.objects.all(), "data set", slug=slug)
         body = parsed(s.DatasetVersionInput, request)
         stated = {name: body.pop(name) for name in Handling.__slots__ if name in body}
         if "phi_types" in stated:
@@ -263,6 +263,8 @@ class LineageView(GovernedView):
         """Record what came of what."""
         body = parsed(s.LineageInput, request)
         ends = [(LineageKind(body[end]["kind"]), body[end]["id"]) for end in ("source", "target")]
+        for _, identity in ends:
+            lineage_kind(identity, seen_by=self.sight)
         edge = lineage_record(
             actor=self.caller(),
             source=ends[0],
@@ -288,10 +290,10 @@ class ModelVersionLineageView(GovernedView):
     )
     def get(self, request: Request, digest: str) -> Response:
         """Give a page of the steps, nearest first; the reading is logged."""
-        version = model_version_get(digest=Digest.from_text(digest))
+        version = self.model_version(Digest.from_text(digest))
         question = parsed(s.LineageQuestion, request)
         self.viewed("model_version", version.id, version.digest)
-        return Response(s.LineageWalkOutput(_walk(version.id, question)).data)
+        return Response(s.LineageWalkOutput(_walk(version.id, question, self.sight)).data)
 
 
 class LineageOfView(GovernedView):
@@ -308,10 +310,10 @@ class LineageOfView(GovernedView):
     )
     def get(self, request: Request, thing: str) -> Response:
         """Give a page of the steps, nearest first; the reading is logged."""
-        kind = lineage_kind(thing)
+        kind = lineage_kind(thing, seen_by=self.sight)
         question = parsed(s.LineageQuestion, request)
         self.viewed(kind.value, thing)
-        return Response(s.LineageWalkOutput(_walk(thing, question)).data)
+        return Response(s.LineageWalkOutput(_walk(thing, question, self.sight)).data)
 
 
 class DatasetVersionAffectedView(GovernedView):
@@ -327,15 +329,15 @@ class DatasetVersionAffectedView(GovernedView):
     )
     def get(self, request: Request, digest: str) -> Response:  # noqa: ARG002 - DRF passes it
         """Give model versions, deployments in use, decisions that stand, systems and owners; the reading is logged."""
-        version = found(
+        version = self.found(
             DatasetVersion.objects.select_related("dataset"),
             "data set version",
             artifact=Digest.from_text(digest).text,
         )
         self.viewed("dataset_version", version.id, version.digest)
-        return Response(affected_by(version=version, at=timezone.now()).to_json())
+        return Response(affected_by(version=version, at=timezone.now(), seen_by=self.sight).to_json())
 
 
-def _walk(start: str, question: dict[str, Any]) -> LineageWalk:
+def _walk(start: str, question: dict[str, Any], sight: Sight) -> LineageWalk:
     upwards = question.pop("direction") == "up"
-    return lineage_walk(start=start, upwards=upwards, **question)
+    return lineage_walk(start=start, upwards=upwards, seen_by=sight, **question)

@@ -8,23 +8,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api import tier_serializers as s
-from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.base import GovernedView, operation, parsed
 from governance.api.policy_serializers import PublicationInput, WithdrawalInput
 from governance.enums import Scope
 from governance.models import TierAssessment
-from governance.selectors import system_get
 from governance.selectors.tiers import stale_reasons, tier_standing
 from governance.services.officers import Officer
 from governance.services.tiers import tier_assess, tier_confirm, tier_publish, tier_withdraw
 
 
-def _assessment(assessment_id: str) -> TierAssessment:
+def _assessment(view: GovernedView, assessment_id: str) -> TierAssessment:
     assessments = TierAssessment.objects.select_related("system", "template_version__template", "drafted_by")
-    return found(assessments, "tier assessment", pk=assessment_id)
+    return view.found(assessments, "tier assessment", pk=assessment_id)
 
 
-def _output(assessment_id: str) -> s.TierAssessmentOutput:
-    assessment = _assessment(assessment_id)
+def _output(view: GovernedView, assessment_id: str) -> s.TierAssessmentOutput:
+    assessment = _assessment(view, assessment_id)
     stale = stale_reasons(assessments=[assessment], at=timezone.now())[assessment.id]
     return s.TierAssessmentOutput(assessment, context={"stale": stale})
 
@@ -42,7 +41,7 @@ class SystemTierView(GovernedView):
     )
     def get(self, request: Request, system: str) -> Response:  # noqa: ARG002
         """Give what the newest published assessment says; the reading is logged."""
-        record = system_get(name=system)
+        record = self.system(system)
         standing = tier_standing(system=record, at=timezone.now())
         self.viewed("system", record.id)
         answer = {
@@ -71,11 +70,11 @@ class TierAssessmentsView(GovernedView):
         """Freeze what the template reads of the system, and give the whole working."""
         assessment = tier_assess(
             actor=self.caller(),
-            system=system_get(name=system),
+            system=self.system(system),
             at=timezone.now(),
             **parsed(s.TierAssessmentInput, request),
         )
-        return Response(_output(assessment.id).data, status=status.HTTP_201_CREATED)
+        return Response(_output(self, assessment.id).data, status=status.HTTP_201_CREATED)
 
 
 class TierAssessmentView(GovernedView):
@@ -91,7 +90,7 @@ class TierAssessmentView(GovernedView):
     )
     def get(self, request: Request, assessment_id: str) -> Response:  # noqa: ARG002
         """Give the assessment; the reading is logged."""
-        output = _output(assessment_id)
+        output = _output(self, assessment_id)
         assert isinstance(output.instance, TierAssessment)
         self.viewed("tier_assessment", assessment_id, output.instance.working_digest)
         return Response(output.data)
@@ -113,9 +112,9 @@ class TierConfirmationView(GovernedView):
         """Confirm with the password given afresh; another officer publishes it."""
         body = parsed(s.TierConfirmationInput, request)
         officer = Officer(self.caller(), body["password"])
-        assessment = _assessment(assessment_id)
+        assessment = _assessment(self, assessment_id)
         tier_confirm(officer=officer, assessment=assessment, reason=body["reason"], at=timezone.now())
-        return Response(_output(assessment_id).data, status=status.HTTP_201_CREATED)
+        return Response(_output(self, assessment_id).data, status=status.HTTP_201_CREATED)
 
 
 class TierPublicationView(GovernedView):
@@ -133,8 +132,8 @@ class TierPublicationView(GovernedView):
     def post(self, request: Request, assessment_id: str) -> Response:
         """Publish with the password given afresh."""
         officer = Officer(self.caller(), parsed(PublicationInput, request)["password"])
-        tier_publish(officer=officer, assessment=_assessment(assessment_id), at=timezone.now())
-        return Response(_output(assessment_id).data, status=status.HTTP_201_CREATED)
+        tier_publish(officer=officer, assessment=_assessment(self, assessment_id), at=timezone.now())
+        return Response(_output(self, assessment_id).data, status=status.HTTP_201_CREATED)
 
 
 class TierWithdrawalView(GovernedView):
@@ -152,5 +151,7 @@ class TierWithdrawalView(GovernedView):
     def post(self, request: Request, assessment_id: str) -> Response:
         """Withdraw one's own, or as an officer anybody's."""
         reason = parsed(WithdrawalInput, request)["reason"]
-        tier_withdraw(actor=self.caller(), assessment=_assessment(assessment_id), reason=reason, at=timezone.now())
-        return Response(_output(assessment_id).data, status=status.HTTP_201_CREATED)
+        tier_withdraw(
+            actor=self.caller(), assessment=_assessment(self, assessment_id), reason=reason, at=timezone.now()
+        )
+        return Response(_output(self, assessment_id).data, status=status.HTTP_201_CREATED)

@@ -26,7 +26,7 @@ from governance.models.inventory import (
     Run,
 )
 from governance.models.jobs import Job
-from governance.models.people import ApiToken, RoleGrant, RoleProposal, User
+from governance.models.people import ApiToken, BusinessUnit, RoleGrant, RoleProposal, User
 from governance.models.periods import AttestationPeriod, AttestationSignOff
 from governance.models.policies import (
     AttachmentProposal,
@@ -64,6 +64,7 @@ __all__ = [
     "AttestationPeriod",
     "AttestationSignOff",
     "Authenticator",
+    "BusinessUnit",
     "Dataset",
     "DatasetVersion",
     "Decision",

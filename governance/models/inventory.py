@@ -17,6 +17,7 @@ from governance.enums import (
     PhiType,
     Trust,
 )
+from governance.models.people import BusinessUnit
 from modelnotary.ids import new_id
 
 DIGEST_LENGTH = 71
@@ -35,6 +36,14 @@ class AiSystem(models.Model):
     jurisdiction = models.CharField(max_length=200)
     contains_phi = models.BooleanField("holds protected health information")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="systems")
+    business_unit = models.ForeignKey(
+        BusinessUnit,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="systems",
+        help_text="Whose system it is; none is that of the whole organisation.",
+    )
     registered_at = models.DateTimeField()
 
     class Meta:

@@ -16,6 +16,21 @@ from modelnotary.ids import new_id
 TOKEN_LIFETIME_LIMIT = timedelta(days=365)
 
 
+class BusinessUnit(models.Model):
+    """A part of the organisation, whose AI systems are its own. Insert-only."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "bun"), editable=False)
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class User(AbstractUser):
     """A person, or a service account with a person who answers for it."""
 
@@ -29,6 +44,14 @@ class User(AbstractUser):
         related_name="service_accounts",
         help_text="The person who answers for a service account.",
     )
+    business_unit = models.ForeignKey(
+        BusinessUnit,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="service_accounts",
+        help_text="The only unit that a service account works for. People hold roles for units.",
+    )
     signing_failures = models.PositiveIntegerField(default=0, help_text="Wrong proofs in a row.")
     signing_locked_until = models.DateTimeField(null=True, blank=True)
 
@@ -39,6 +62,9 @@ class User(AbstractUser):
             models.CheckConstraint(
                 condition=Q(is_service=False) | Q(is_staff=False, is_superuser=False, owner__isnull=False),
                 name="service_account_has_owner_and_no_sign_in",
+            ),
+            models.CheckConstraint(
+                condition=Q(business_unit__isnull=True) | Q(is_service=True), name="only_service_accounts_have_a_unit"
             ),
         )
 
@@ -60,6 +86,7 @@ class RoleProposal(models.Model):
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "rpr"), editable=False)
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="role_proposals")
     role = models.CharField(max_length=20, choices=Role.choices)
+    business_unit = models.ForeignKey(BusinessUnit, null=True, on_delete=models.PROTECT, related_name="+")
     ends_at = models.DateTimeField(null=True, help_text="When the role ends by itself.")
     reason = models.TextField()
     proposed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -69,19 +96,26 @@ class RoleProposal(models.Model):
         ordering = ("-proposed_at",)
 
     def __str__(self) -> str:
-        return f"{self.get_role_display()}: {self.person.printed_name}"
+        return f"{self.get_role_display()}: {self.person.printed_name}, {place_of(self.business_unit)}"
 
 
 class RoleGrant(models.Model):
     """That a person holds a role, from one moment to another. Only its end is written later, and that once.
 
     What a person may do at a moment follows from the grants in force then, and from nothing else. The database excludes
-    rows of one person and role that overlap in time, and roles of different lines of duty.
+    rows of one person, role and unit that overlap in time, and roles of different lines of duty.
     """
 
     id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "rgr"), editable=False)
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="role_grants")
     role = models.CharField(max_length=20, choices=Role.choices)
+    business_unit = models.ForeignKey(
+        BusinessUnit,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="role_grants",
+        help_text="Where the role counts; none is everywhere.",
+    )
     origin = models.CharField(max_length=20, choices=GrantOrigin.choices)
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True)
@@ -110,11 +144,16 @@ class RoleGrant(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_role_display()}: {self.person.printed_name}"
+        return f"{self.get_role_display()}: {self.person.printed_name}, {place_of(self.business_unit)}"
 
     def in_force(self, at: datetime) -> bool:
         """Tell whether it is in force at a moment."""
         return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
+
+
+def place_of(unit: BusinessUnit | None) -> str:
+    """Say where something counts."""
+    return unit.name if unit else "whole organisation"
 
 
 class ApiToken(models.Model):

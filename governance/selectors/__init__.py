@@ -24,30 +24,32 @@ from governance.models import (
     SystemDeclaration,
     TierPublication,
 )
+from governance.selectors.scope import EVERYTHING, Sight
 from governance.selectors.tiers import tier_standing
 from modelnotary.ledger.canonical import Json, canonical_bytes
 from modelnotary.ledger.digest import Digest
 
 
-def model_version_get(*, digest: Digest) -> ModelVersion:
-    """Give the model version of these bytes.
+def model_version_get(*, digest: Digest, seen_by: Sight = EVERYTHING) -> ModelVersion:
+    """Give the model version of these bytes, if it is seen.
 
     Raises:
         UnknownArtifactError: None is registered.
     """
+    versions = seen_by.of(ModelVersion.objects.select_related("model__system", "author", "artifact"))
     try:
-        return ModelVersion.objects.select_related("model__system", "author", "artifact").get(artifact=digest.text)
+        return versions.get(artifact=digest.text)
     except ModelVersion.DoesNotExist as error:
         raise UnknownArtifactError(f"no model version with digest {digest} is registered") from error
 
 
-def system_get(*, name: str) -> AiSystem:
-    """Give the system of this id or short name.
+def system_get(*, name: str, seen_by: Sight = EVERYTHING) -> AiSystem:
+    """Give the system of this id or short name, if it is seen.
 
     Raises:
         UnknownRecordError: None is registered.
     """
-    systems = AiSystem.objects.select_related("owner")
+    systems = seen_by.of(AiSystem.objects.select_related("owner"))
     system = systems.filter(pk=name).first() or systems.filter(slug=name).first()
     if system is None:
         raise UnknownRecordError(f"no AI system {name}")

@@ -8,6 +8,7 @@ from governance.models import AiSystem, DatasetVersion, Decision, Deployment, Mo
 from governance.selectors.deployments import deployments_in_use
 from governance.selectors.gate import decision_standing
 from governance.selectors.lineage import lineage_nodes
+from governance.selectors.scope import EVERYTHING, Sight
 from modelnotary.ledger.canonical import Json
 from modelnotary.times import format_time
 
@@ -82,14 +83,14 @@ class Affected:
         return "\n".join(lines).rstrip() + "\n"
 
 
-def affected_by(*, version: DatasetVersion, at: datetime) -> Affected:
-    """Give what came of a version of a data set, directly or through others."""
+def affected_by(*, version: DatasetVersion, at: datetime, seen_by: Sight = EVERYTHING) -> Affected:
+    """Give what came of a version of a data set, directly or through others, as far as it is seen."""
     nodes, truncated = lineage_nodes(start=version.id, upwards=False, limit=STEPS_LIMIT)
     depths = {thing: depth for thing, (kind, depth) in nodes.items() if kind == LineageKind.MODEL_VERSION}
-    versions = ModelVersion.objects.filter(pk__in=depths).select_related("model__system__owner")
+    versions = seen_by.of(ModelVersion.objects.filter(pk__in=depths).select_related("model__system__owner"))
     ordered = sorted(((item, depths[item.id]) for item in versions), key=lambda pair: (pair[1], str(pair[0])))
     decisions = (
-        Decision.objects.filter(model_version__in=depths, state="passed")
+        seen_by.of(Decision.objects.filter(model_version__in=depths, state="passed"))
         .select_related("model_version__model", "ending")
         .defer("context", "rules", "attestation")
         .order_by("environment", "id")
@@ -99,7 +100,7 @@ def affected_by(*, version: DatasetVersion, at: datetime) -> Affected:
         source=version,
         at=at,
         versions=tuple(ordered),
-        deployments=tuple(deployments_in_use(at=at).filter(model_version__in=depths)),
+        deployments=tuple(seen_by.of(deployments_in_use(at=at)).filter(model_version__in=depths)),
         decisions=tuple(item for item in decisions if decision_standing(item, at=at) == DecisionStanding.PASSED),
         systems=tuple(sorted(systems.values(), key=lambda system: system.name)),
         truncated=truncated,

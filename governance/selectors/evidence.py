@@ -26,6 +26,7 @@ from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
 from governance.policy.facts import MOVING_FACTS
 from governance.selectors import model_version_get, system_get
 from governance.selectors.findings import finding_facts
+from governance.selectors.scope import EVERYTHING, Sight
 from governance.selectors.tiers import tier_standing
 from modelnotary.ledger.canonical import canonical_bytes
 from modelnotary.ledger.digest import Digest
@@ -39,8 +40,8 @@ _SYSTEM_PREFIX = "system:"
 _RELATED = ("superseded_by__acceptance", "statement__key__revocation")
 
 
-def evidence_subject(*, about: About, name: str) -> EvidenceSubject:
-    """Give what a deposit names: a digest, `system:` with its id or short name, or `organization`.
+def evidence_subject(*, about: About, name: str, seen_by: Sight = EVERYTHING) -> EvidenceSubject:
+    """Give what a deposit names, if it is seen: a digest, `system:` with its id or short name, or `organization`.
 
     Raises:
         EvidenceRefusedError: The name is of another kind than the type of evidence is about.
@@ -49,13 +50,15 @@ def evidence_subject(*, about: About, name: str) -> EvidenceSubject:
     if about is About.ORGANIZATION and name == ORGANIZATION:
         return None
     if about is About.SYSTEM and name.startswith(_SYSTEM_PREFIX):
-        return system_get(name=name.removeprefix(_SYSTEM_PREFIX))
+        return system_get(name=name.removeprefix(_SYSTEM_PREFIX), seen_by=seen_by)
     if about in {About.MODEL_VERSION, About.DATASET_VERSION}:
         try:
             digest = Digest.from_text(name)
         except DigestError as error:
             raise EvidenceRefusedError((Fault("/subject", str(error)),)) from error
-        return model_version_get(digest=digest) if about is About.MODEL_VERSION else _dataset_version_get(digest)
+        if about is About.DATASET_VERSION:
+            return _dataset_version_get(digest)
+        return model_version_get(digest=digest, seen_by=seen_by)
     wanted = {About.SYSTEM: '"system:" and its id or short name', About.ORGANIZATION: f'"{ORGANIZATION}"'}
     raise EvidenceRefusedError((Fault("/subject", f"this type is about the {about}: give {wanted[about]}"),))
 

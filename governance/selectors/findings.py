@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from governance.enums import FindingState, Severity, SubjectKind
 from governance.errors import UnknownRecordError
 from governance.models import AiSystem, Decision, Deployment, Finding, FindingEvent, ModelVersion
+from governance.selectors.scope import EVERYTHING, Sight
 
 SETTLED = (FindingState.CLOSED, FindingState.RISK_ACCEPTED)
 _SEVERE = (Severity.HIGH, Severity.CRITICAL)
@@ -40,7 +41,9 @@ def finding_facts(version: ModelVersion) -> dict[str, int]:
     }
 
 
-def finding_subject(*, kind: SubjectKind, identity: str) -> tuple[AiSystem, ModelVersion | None]:
+def finding_subject(
+    *, kind: SubjectKind, identity: str, seen_by: Sight = EVERYTHING
+) -> tuple[AiSystem, ModelVersion | None]:
     """Give the system, and the model version if there is one, that a finding about this is about.
 
     Raises:
@@ -48,14 +51,14 @@ def finding_subject(*, kind: SubjectKind, identity: str) -> tuple[AiSystem, Mode
     """
     found: Any = None
     if kind is SubjectKind.SYSTEM:
-        found = AiSystem.objects.filter(pk=identity).first()
+        found = seen_by.of(AiSystem.objects.filter(pk=identity)).first()
         if found:
             return found, None
     elif kind is SubjectKind.MODEL_VERSION:
-        found = ModelVersion.objects.select_related("model__system").filter(pk=identity).first()
+        found = seen_by.of(ModelVersion.objects.select_related("model__system").filter(pk=identity)).first()
     else:
         records: QuerySet[Any] = (Deployment if kind is SubjectKind.DEPLOYMENT else Decision).objects.all()
-        record = records.select_related("model_version__model__system").filter(pk=identity).first()
+        record = seen_by.of(records.select_related("model_version__model__system").filter(pk=identity)).first()
         found = record.model_version if record else None
     if found is None:
         raise UnknownRecordError(f"no {kind.label.lower()} {identity}")

@@ -12,6 +12,7 @@ from governance.selectors import model_version_get
 from governance.selectors.evidence import evidence_context, rests_on
 from governance.selectors.exceptions import exceptions_stand, overrides_in_force
 from governance.selectors.policies import policy_for
+from governance.selectors.scope import EVERYTHING, Sight
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
 from modelnotary.attest.override import override_open
@@ -50,13 +51,13 @@ class Assertion:
     override: Override | None = None
 
 
-def gate_assert(*, digest: Digest, environment: str, at: datetime) -> Assertion:
-    """Answer whether an artifact may go to an environment.
+def gate_assert(*, digest: Digest, environment: str, at: datetime, seen_by: Sight = EVERYTHING) -> Assertion:
+    """Answer whether an artifact, if it is seen, may go to an environment.
 
     Raises:
         UnknownArtifactError: No model version has these bytes.
     """
-    version = model_version_get(digest=digest)
+    version = model_version_get(digest=digest, seen_by=seen_by)
     decision = (
         Decision.objects.filter(model_version=version, environment=environment)
         .select_related("policy_version__policy", "ending__confirmed_by", "ending__proposal__proposed_by")

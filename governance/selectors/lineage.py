@@ -10,6 +10,7 @@ from django.db import connection
 from governance.enums import LineageKind
 from governance.errors import RejectedInputError, UnknownRecordError
 from governance.models import DatasetVersion, Decision, Deployment, ModelVersion, Run
+from governance.selectors.scope import EVERYTHING, Sight
 
 KIND_MODELS: dict[LineageKind, Any] = {
     LineageKind.DATASET_VERSION: DatasetVersion,
@@ -58,9 +59,17 @@ class LineageWalk:
 
 
 def lineage_walk(
-    *, start: str, upwards: bool, depth: int = DEPTH_LIMIT, limit: int = PAGE_STEPS, after: str = ""
+    *,
+    start: str,
+    upwards: bool,
+    depth: int = DEPTH_LIMIT,
+    limit: int = PAGE_STEPS,
+    after: str = "",
+    seen_by: Sight = EVERYTHING,
 ) -> LineageWalk:
     """Give a page of the steps above or below a thing: each once, nearest first, then by id.
+
+    Steps from or to what is not seen are left out of the page.
 
     Args:
         start: Id of a data set version, run, model version, deployment or decision.
@@ -68,6 +77,7 @@ def lineage_walk(
         depth: How many steps away at most, 1 to `DEPTH_LIMIT`.
         limit: How many steps at most.
         after: The `next` of the page before.
+        seen_by: What the reader sees.
 
     Raises:
         RejectedInputError: `after` is not the `next` of a page.
@@ -83,21 +93,22 @@ def lineage_walk(
         found = [LineageStep(*row) for row in cursor.fetchall()]
     within = [step for step in found[:limit] if step.depth <= depth]
     more = len(within) == limit < len(found) and found[limit].depth <= depth
+    hidden = seen_by.hidden({end for step in within for end in (step.source_id, step.target_id)})
     return LineageWalk(
-        steps=tuple(within),
+        steps=tuple(step for step in within if hidden.isdisjoint((step.source_id, step.target_id))),
         truncated=len(found) > len(within),
         next=_cursor_words(within[-1], upwards=upwards) if more else "",
     )
 
 
-def lineage_kind(thing: str) -> LineageKind:
-    """Tell what an id of the lineage graph names.
+def lineage_kind(thing: str, *, seen_by: Sight = EVERYTHING) -> LineageKind:
+    """Tell what an id of the lineage graph names, if it is seen.
 
     Raises:
         UnknownRecordError: Nothing is registered under it.
     """
     for kind, model in KIND_MODELS.items():
-        if model.objects.filter(pk=thing).exists():
+        if seen_by.of(model.objects.filter(pk=thing)).exists():
             return kind
     raise UnknownRecordError(f"nothing with lineage is registered as {thing}")
 

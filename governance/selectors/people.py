@@ -13,15 +13,24 @@ def grants_at(*, at: datetime) -> QuerySet[RoleGrant]:
     return RoleGrant.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
 
 
-def roles_at(*, user: User, at: datetime) -> frozenset[Role]:
-    """Give the roles that somebody holds at a moment, as the database has them now."""
-    return frozenset(Role(role) for role in grants_at(at=at).filter(person=user).values_list("role", flat=True))
+def roles_at(*, user: User, at: datetime, unit: str | None = None) -> frozenset[Role]:
+    """Give the roles that somebody holds for a business unit at a moment, as the database has them now.
+
+    For what belongs to the whole organisation (`unit` is None) only roles for the whole organisation count.
+    """
+    held = grants_at(at=at).filter(_covering(unit), person=user)
+    return frozenset(Role(role) for role in held.values_list("role", flat=True))
 
 
-def holders_at(*, role: Role, at: datetime) -> QuerySet[User]:
-    """Give the people with active accounts who hold a role at a moment."""
-    holding = grants_at(at=at).filter(role=role).values("person")
+def holders_at(*, role: Role, at: datetime, unit: str | None = None) -> QuerySet[User]:
+    """Give the people with active accounts who hold a role for a business unit at a moment."""
+    holding = grants_at(at=at).filter(_covering(unit), role=role).values("person")
     return User.objects.filter(pk__in=holding, is_active=True, is_service=False)
+
+
+def _covering(unit: str | None) -> Q:
+    everywhere = Q(business_unit__isnull=True)
+    return everywhere if unit is None else everywhere | Q(business_unit=unit)
 
 
 def duty_conflict(*, user: User, role: Role, since: datetime, until: datetime | None) -> RoleGrant | None:

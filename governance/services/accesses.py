@@ -12,6 +12,7 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.models import User
 from governance.selectors import model_version_get
+from governance.selectors.scope import sight_of
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Actor, Subject
@@ -63,7 +64,7 @@ def accesses_import(*, reporter: User, model_digest: Digest, accesses: list[Fore
     Raises:
         UnknownArtifactError: No model version has that digest.
     """
-    model_version_get(digest=model_digest)
+    model_version_get(digest=model_digest, seen_by=sight_of(actor=reporter, at=at))
     patients = {access.patient for access in accesses}
     if len(patients) > 1:
         persons_prepare(persons=patients)

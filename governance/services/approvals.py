@@ -33,6 +33,7 @@ from governance.models import (
 )
 from governance.selectors.evidence import evidence_context, rests_on
 from governance.selectors.people import roles_at
+from governance.selectors.scope import unit_of
 from governance.services.decisions import decision_settle
 from governance.services.passkeys import (
     PasskeyAnswer,
@@ -136,7 +137,7 @@ def approval_hindrance(*, signer: User, request: ApprovalRequest) -> str | None:
 
 def roles_accepted(*, signer: User, request: ApprovalRequest) -> list[Role]:
     """Give the roles in which a person may sign a request: those that they hold now and the policy accepts."""
-    held = roles_at(user=signer, at=timezone.now())
+    held = roles_at(user=signer, at=timezone.now(), unit=unit_of(request))
     return [Role(role) for role in request.roles if role in held]
 
 
@@ -251,7 +252,7 @@ def _require_independent(signer: User, request: ApprovalRequest) -> None:
 
 
 def _require_role(signer: User, request: ApprovalRequest, terms: SigningTerms, at: datetime) -> None:
-    if terms.role not in roles_at(user=signer, at=at):
+    if terms.role not in roles_at(user=signer, at=at, unit=unit_of(request)):
         raise SeparationOfDutiesError(f"{signer.printed_name} does not hold the role {terms.role.label}")
     if terms.role not in request.roles:
         raise SeparationOfDutiesError(

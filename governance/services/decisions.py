@@ -32,6 +32,7 @@ from governance.selectors.evidence import evidence_context, evidence_set_digest,
 from governance.selectors.exceptions import exceptions_in_force, exceptions_stand, exceptions_used
 from governance.selectors.gate import decision_standing
 from governance.selectors.policies import policy_for
+from governance.selectors.scope import sight_of
 from governance.services.attestations import decision_attest
 from governance.services.endings import decision_supersede
 from governance.services.policies import policy_document
@@ -59,7 +60,7 @@ def decision_evaluate(*, actor: User, digest: Digest, environment: str, at: date
     Raises:
         UnknownArtifactError: No model version has these bytes.
     """
-    version = model_version_get(digest=digest)
+    version = model_version_get(digest=digest, seen_by=sight_of(actor=actor, at=at))
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # 1
     policy = policy_for(version=version, environment=environment, at=at)  # 2
     context = replace(

@@ -12,6 +12,7 @@ from governance.errors import ConflictError, GateDeniedError
 from governance.models import Deployment, ModelVersion, Retirement, User
 from governance.selectors import model_version_get
 from governance.selectors.gate import Assertion, gate_assert
+from governance.selectors.scope import sight_of
 from governance.services.lineage import lineage_record
 from governance.services.locks import name_lock
 from modelnotary.ledger.canonical import Json
@@ -27,7 +28,7 @@ def deployment_record(*, actor: User, digest: Digest, environment: str, at: date
         UnknownArtifactError: No model version has these bytes.
         GateDeniedError: The gate does not allow it.
     """
-    version = model_version_get(digest=digest)
+    version = model_version_get(digest=digest, seen_by=sight_of(actor=actor, at=at))
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # no evidence arrives between answer and record
     answer = gate_assert(digest=digest, environment=environment, at=at)
     if not answer.allowed or answer.decision is None:

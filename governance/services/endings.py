@@ -37,11 +37,11 @@ def revocation_propose(*, officer: Officer, decision_id: str, reason: str, at: d
         GovernanceError: The officer may not, the reason says nothing, the decision does not stand, or another
             proposal to revoke it waits.
     """
-    if not Decision.objects.filter(pk=decision_id).exists():
+    about = Decision.objects.filter(pk=decision_id).first()
+    if about is None:
         raise UnknownRecordError(f"no decision {decision_id}")
-    with officer_step(
-        officer=officer, roles=REVOKERS, step="revocation.propose", subject=Subject("decision", decision_id), at=at
-    ):
+    subject = Subject("decision", decision_id)
+    with officer_step(officer=officer, roles=REVOKERS, step="revocation.propose", subject=subject, at=at, about=about):
         decision = _standing_lock(decision_id, at)
         if waiting := proposal_waiting(decision=decision, at=at):
             raise ConflictError(
@@ -71,7 +71,9 @@ def revocation_confirm(*, officer: Officer, proposal_id: str, at: datetime) -> D
     if proposal is None:
         raise UnknownRecordError(f"no proposal {proposal_id}")
     subject = Subject("decision", proposal.decision_id)
-    with officer_step(officer=officer, roles=REVOKERS, step="revocation.confirm", subject=subject, at=at):
+    with officer_step(
+        officer=officer, roles=REVOKERS, step="revocation.confirm", subject=subject, at=at, about=proposal
+    ):
         other_person_require(officer.user, proposal.proposed_by)
         decision = _standing_lock(proposal.decision_id, at)
         if at - proposal.proposed_at > PROPOSAL_STANDS:
@@ -99,9 +101,10 @@ def proposal_waiting(*, decision: Decision, at: datetime) -> RevocationProposal 
     return proposals.filter(proposed_at__gte=at - PROPOSAL_STANDS, ending=None).first()
 
 
-def revocation_hindrance(*, user: User, proposal: RevocationProposal | None) -> str | None:
+def revocation_hindrance(*, user: User, decision: Decision, proposal: RevocationProposal | None) -> str | None:
     """Say in words why somebody can neither propose to revoke nor confirm, or nothing."""
-    return step_hindrance(user=user, roles=REVOKERS, others=(proposal.proposed_by,) if proposal else ())
+    others = (proposal.proposed_by,) if proposal else ()
+    return step_hindrance(user=user, roles=REVOKERS, others=others, about=decision)
 
 
 def decision_supersede(*, previous: Decision, successor: Decision, at: datetime) -> None:

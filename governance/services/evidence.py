@@ -9,7 +9,7 @@ from django.db import transaction
 from audit.enums import LineageEvent
 from audit.services import event_record
 from governance.actors import actor_of
-from governance.errors import ConflictError
+from governance.errors import ConflictError, UnknownRecordError
 from governance.evidence.errors import EvidenceRefusedError, Fault
 from governance.evidence.identity import organization_identity, system_identity
 from governance.evidence.registry import About, TypeVersion, type_get
@@ -23,6 +23,7 @@ from governance.models import (
     User,
 )
 from governance.selectors.evidence import EvidenceSubject
+from governance.selectors.scope import sight_of
 from governance.services.locks import name_lock
 from governance.services.steps import REASON_MINIMUM, words_require
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_canonical
@@ -106,10 +107,13 @@ def evidence_deposit(
         received: The envelope in which the producer signed it, if that was checked.
 
     Raises:
+        UnknownRecordError: The producer does not see the subject.
         EvidenceRefusedError: With every fault of the deposit and its place.
         ConflictError: It says again what was said, and not what it takes the place of.
         CanonicalError: The payload has no canonical form, for instance because a number is too large.
     """
+    if subject is not None and not sight_of(actor=producer, at=at).sees(subject):
+        raise UnknownRecordError("what this is about is not registered, or belongs to another business unit")
     kind = type_get(deposit.kind)
     if faults := (*_subject_faults(kind, subject), *_time_faults(deposit, at), *kind.schema.faults(deposit.payload)):
         raise EvidenceRefusedError(faults)

@@ -55,7 +55,9 @@ def exception_request(*, officer: Officer, terms: ExceptionTerms, at: datetime) 
         GovernanceError: The officer may not, or the terms are not acceptable.
     """
     subject = Subject("user", officer.user.id)
-    with officer_step(officer=officer, roles=REQUESTERS, step="exception.request", subject=subject, at=at):
+    with officer_step(
+        officer=officer, roles=REQUESTERS, step="exception.request", subject=subject, at=at, about=terms.subject
+    ):
         _require_terms(terms, at)
         about = "model_version" if isinstance(terms.subject, ModelVersion) else "system"
         exception = PolicyException.objects.create(
@@ -98,10 +100,11 @@ def exception_answer(
         UnknownRecordError: No such exception.
         GovernanceError: The officer may not, asked for it, owns it, or wrote the model; or it was answered already.
     """
-    if not PolicyException.objects.filter(pk=exception_id).exists():
+    about = PolicyException.objects.filter(pk=exception_id).first()
+    if about is None:
         raise UnknownRecordError(f"no exception {exception_id}")
-    subject = Subject("policy_exception", exception_id)
-    with officer_step(officer=officer, roles=ACCEPTERS, step=f"exception.{step.value}", subject=subject, at=at):
+    subject, named = Subject("policy_exception", exception_id), f"exception.{step.value}"
+    with officer_step(officer=officer, roles=ACCEPTERS, step=named, subject=subject, at=at, about=about):
         exception = (
             PolicyException.objects.select_for_update(of=("self",))
             .select_related("requested_by", "model_version__author", "model_version__registered_by")
@@ -125,7 +128,7 @@ def exception_answer(
 
 def exception_hindrance(*, user: User, exception: PolicyException) -> str | None:
     """Say in words why somebody cannot answer a request, as far as it can be known beforehand, or nothing."""
-    return step_hindrance(user=user, roles=ACCEPTERS, others=_involved(exception))
+    return step_hindrance(user=user, roles=ACCEPTERS, others=_involved(exception), about=exception)
 
 
 def _involved(exception: PolicyException) -> tuple[User | None, ...]:

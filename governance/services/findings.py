@@ -14,6 +14,7 @@ from governance.errors import ConflictError, RejectedInputError, SeparationOfDut
 from governance.models import AiSystem, Finding, FindingEscalation, FindingEvent, ModelVersion, User
 from governance.selectors.findings import finding_subject, findings_late, findings_stated
 from governance.selectors.people import holders_at
+from governance.selectors.scope import sight_of
 from governance.services.officers import Officer
 from governance.services.steps import officer_step, step_hindrance, words_require
 from modelnotary.ledger.event import Actor, Subject
@@ -63,7 +64,9 @@ def finding_open(*, officer: Officer, report: FindingReport, at: datetime) -> Fi
         GovernanceError: The officer may not, or the report is not acceptable.
     """
     subject = Subject(report.subject_kind.value, report.subject_id)
-    with officer_step(officer=officer, roles=OPENERS, step="finding.open", subject=subject, at=at):
+    seen_by = sight_of(actor=officer.user, at=at)
+    system, _ = finding_subject(kind=report.subject_kind, identity=report.subject_id, seen_by=seen_by)
+    with officer_step(officer=officer, roles=OPENERS, step="finding.open", subject=subject, at=at, about=system):
         _require_report(report, at)
         return _open(report, cause=None, opened_by=officer.user, at=at)
 
@@ -90,10 +93,11 @@ def finding_act(*, officer: Officer, finding_id: str, state: FindingState, note:
         GovernanceError: The officer may not, the state does not follow, or the same person would close what they
             remediated.
     """
-    if not Finding.objects.filter(pk=finding_id).exists():
+    about = Finding.objects.filter(pk=finding_id).first()
+    if about is None:
         raise UnknownRecordError(f"no finding {finding_id}")
-    subject = Subject("finding", finding_id)
-    with officer_step(officer=officer, roles=_roles(state), step=f"finding.{state.value}", subject=subject, at=at):
+    subject, step = Subject("finding", finding_id), f"finding.{state.value}"
+    with officer_step(officer=officer, roles=_roles(state), step=step, subject=subject, at=at, about=about):
         locked = Finding.objects.select_for_update(of=("self",)).get(pk=finding_id)
         if locked.model_version_id:
             ModelVersion.objects.select_for_update().get(pk=locked.model_version_id)  # its facts change
@@ -120,7 +124,7 @@ def finding_act(*, officer: Officer, finding_id: str, state: FindingState, note:
 
 def finding_hindrance(*, user: User, finding: Finding, state: FindingState) -> str | None:
     """Say in words why somebody cannot take a finding to a state, as far as it can be known, or nothing."""
-    if hindrance := step_hindrance(user=user, roles=_roles(state)):
+    if hindrance := step_hindrance(user=user, roles=_roles(state), about=finding):
         return hindrance
     try:
         _require_following(findings_stated().get(pk=finding.pk), user, state)
@@ -145,7 +149,7 @@ def findings_escalate(*, at: datetime) -> int:
 
 def escalation_owner(system: AiSystem, *, at: datetime) -> User:
     """Give who is told of what the product noticed: the first model risk officer, else the system's owner."""
-    officers = holders_at(role=Role.MODEL_RISK, at=at)
+    officers = holders_at(role=Role.MODEL_RISK, at=at, unit=system.business_unit_id)
     return officers.exclude(pk=system.owner_id).order_by("date_joined", "id").first() or system.owner
 
 

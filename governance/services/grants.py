@@ -7,7 +7,7 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import DUTY_LINES, GrantOrigin, Role
 from governance.errors import ConflictError, HumanRequiredError, RejectedInputError, SeparationOfDutiesError
-from governance.models import RoleGrant, RoleProposal, User
+from governance.models import BusinessUnit, RoleGrant, RoleProposal, User
 from governance.selectors.people import duty_conflict, grants_at
 from governance.services.officers import Officer, administrator_hindrance
 from governance.services.proofs import user_lock
@@ -27,7 +27,14 @@ PROPOSAL_STANDS = timedelta(days=7)
 
 
 def role_propose(
-    *, officer: Officer, person: User, role: Role, ends_at: datetime | None, reason: str, at: datetime
+    *,
+    officer: Officer,
+    person: User,
+    role: Role,
+    ends_at: datetime | None,
+    reason: str,
+    at: datetime,
+    unit: BusinessUnit | None = None,
 ) -> RoleProposal:
     """Propose that somebody hold a role; an officer confirms it.
 
@@ -38,6 +45,7 @@ def role_propose(
         ends_at: When it shall end by itself, or None.
         reason: Why.
         at: The moment.
+        unit: Where the role shall count, or None: everywhere.
 
     Raises:
         GovernanceError: It is no administrator, the reason says nothing, the end lies in the past, or this person
@@ -47,10 +55,11 @@ def role_propose(
         if ends_at is not None and ends_at <= at:
             raise RejectedInputError("/ends_at must be in the future")
         user_lock(person)
-        require_role_possible(person, role, since=at, until=ends_at)
+        require_role_possible(person, role, unit, since=at, until=ends_at)
         proposal = RoleProposal.objects.create(
             person=person,
             role=role,
+            business_unit=unit,
             ends_at=ends_at,
             reason=words_require(reason, "/reason"),
             proposed_by=officer.user,
@@ -69,16 +78,17 @@ def role_confirm(*, officer: Officer, proposal: RoleProposal, at: datetime) -> R
             confirmed already; or this person cannot hold the role any more.
     """
     subject = Subject("role_proposal", proposal.id)
-    with officer_step(officer=officer, roles=CONFIRMERS, step="role.confirm", subject=subject, at=at):
+    with officer_step(officer=officer, roles=CONFIRMERS, step="role.confirm", subject=subject, at=at, about=proposal):
         _require_not_own(officer.user, proposal)
         other_person_require(officer.user, proposal.proposed_by)
         user_lock(proposal.person)
         _require_fresh(proposal, at)
         role = Role(proposal.role)
-        require_role_possible(proposal.person, role, since=at, until=proposal.ends_at)
+        require_role_possible(proposal.person, role, proposal.business_unit, since=at, until=proposal.ends_at)
         grant = RoleGrant.objects.create(
             person=proposal.person,
             role=role,
+            business_unit=proposal.business_unit,
             origin=GrantOrigin.OFFICERS,
             valid_from=at,
             valid_to=proposal.ends_at,
@@ -100,7 +110,7 @@ def role_end(*, officer: Officer, grant: RoleGrant, reason: str, at: datetime) -
     step = (
         administrator_step(officer=officer, step="role.end", subject=subject, at=at)
         if officer.user.is_superuser
-        else officer_step(officer=officer, roles=CONFIRMERS, step="role.end", subject=subject, at=at)
+        else officer_step(officer=officer, roles=CONFIRMERS, step="role.end", subject=subject, at=at, about=grant)
     )
     with step:
         return grant_end(actor=officer.user, grant=grant, reason=words_require(reason, "/reason"), at=at)
@@ -121,31 +131,35 @@ def grant_end(*, actor: User, grant: RoleGrant, reason: str, at: datetime) -> Ro
     return current
 
 
-def roles_begin(*, person: User, roles: list[Role], at: datetime) -> None:
+def roles_begin(*, person: User, roles: list[Role], at: datetime, unit: BusinessUnit | None = None) -> None:
     """Give a new account the roles that it comes with. The event of the account tells of them.
 
     Raises:
         SeparationOfDutiesError: They are of different lines of duty.
     """
     for role in dict.fromkeys(roles):
-        require_role_possible(person, role, since=at, until=None)
-        RoleGrant.objects.create(person=person, role=role, origin=GrantOrigin.ACCOUNT, valid_from=at)
+        require_role_possible(person, role, unit, since=at, until=None)
+        RoleGrant.objects.create(
+            person=person, role=role, business_unit=unit, origin=GrantOrigin.ACCOUNT, valid_from=at
+        )
 
 
-def require_role_possible(person: User, role: Role, *, since: datetime, until: datetime | None) -> None:
+def require_role_possible(
+    person: User, role: Role, unit: BusinessUnit | None, *, since: datetime, until: datetime | None
+) -> None:
     """Demand that somebody can hold a role for a time.
 
     Raises:
         HumanRequiredError: It is a service account, or not active.
         SeparationOfDutiesError: An administrator, or somebody who holds a role of another line of duty then.
-        ConflictError: The person holds it already.
+        ConflictError: The person holds it there already.
     """
     if person.is_service or not person.is_active:
         raise HumanRequiredError(f"{person.username} is no person with an active account")
     if person.is_superuser:
         raise SeparationOfDutiesError("an administrator can change the rules and so holds no role under them")
-    if grants_at(at=since).filter(person=person, role=role).exists():
-        raise ConflictError(f"{person.printed_name} holds the role {role.label} already")
+    if grants_at(at=since).filter(person=person, role=role, business_unit=unit).exists():
+        raise ConflictError(f"{person.printed_name} holds the role {role.label} there already")
     if other := duty_conflict(user=person, role=role, since=since, until=until):
         held, wanted = (DUTY_LINES[Role(item)].label.lower() for item in (other.role, role))
         raise SeparationOfDutiesError(
@@ -165,7 +179,7 @@ def proposing_hindrance(*, user: User, person: User) -> str | None:
 
 def confirming_hindrance(*, user: User, proposal: RoleProposal, at: datetime) -> str | None:
     """Say in words why somebody cannot confirm a proposal, as far as it can be known beforehand, or nothing."""
-    if hindrance := step_hindrance(user=user, roles=CONFIRMERS, others=(proposal.proposed_by,)):
+    if hindrance := step_hindrance(user=user, roles=CONFIRMERS, others=(proposal.proposed_by,), about=proposal):
         return hindrance
     try:
         _require_not_own(user, proposal)
@@ -179,7 +193,7 @@ def ending_hindrance(*, user: User, grant: RoleGrant, at: datetime) -> str | Non
     """Say in words why somebody cannot take a role away, or nothing."""
     if not grant.in_force(at) or grant.ended_by_id is not None:
         return "it is not in force"
-    return administrator_hindrance(user=user) and step_hindrance(user=user, roles=CONFIRMERS)
+    return administrator_hindrance(user=user) and step_hindrance(user=user, roles=CONFIRMERS, about=grant)
 
 
 def _require_not_own(user: User, proposal: RoleProposal) -> None:
@@ -201,6 +215,6 @@ def _record(
         event=event,
         actor=actor_of(actor),
         subject=Subject("role_grant" if isinstance(about, RoleGrant) else "role_proposal", about.id),
-        data={"person": about.person_id, "role": about.role, **more},
+        data={"person": about.person_id, "role": about.role, "business_unit": about.business_unit_id, **more},
         at=at,
     )

@@ -30,6 +30,7 @@ from governance.models import (
     Run,
     User,
 )
+from governance.selectors.scope import sight_of
 from governance.services.data_content import data_content
 from governance.services.lineage import lineage_record
 from governance.services.locks import name_lock
@@ -109,7 +110,7 @@ def artifact_path(artifact: Artifact) -> Path:
 
 @transaction.atomic
 def system_register(*, actor: User, owner: User, at: datetime, slug: str, **particulars: Any) -> AiSystem:  # noqa: ANN401
-    """Register an AI system, or give the one of that slug.
+    """Register an AI system, or give the one of that slug. What the account of a business unit registers is its own.
 
     Raises:
         ConflictError: The slug is registered with other particulars.
@@ -117,13 +118,17 @@ def system_register(*, actor: User, owner: User, at: datetime, slug: str, **part
     name_lock(f"governance.system {slug}")
     existing = AiSystem.objects.filter(slug=slug).first()
     if existing:
+        if not sight_of(actor=actor, at=at).sees(existing):
+            raise ConflictError(f'the short name "{slug}" is taken')
         return _same_or_conflict(existing, particulars)
-    system = AiSystem.objects.create(slug=slug, owner=owner, registered_at=at, **particulars)
+    system = AiSystem.objects.create(
+        slug=slug, owner=owner, business_unit=actor.business_unit, registered_at=at, **particulars
+    )
     event_record(
         event=LineageEvent.SYSTEM_REGISTERED,
         actor=actor_of(actor),
         subject=Subject("system", system.id),
-        data={"slug": slug, "owner": owner.id, **particulars},
+        data={"slug": slug, "owner": owner.id, "business_unit": system.business_unit_id, **particulars},
         at=at,
     )
     return system

@@ -22,8 +22,8 @@ class Officer:
     password: str
 
 
-def person_require(user: User, *roles: Role, at: datetime) -> None:
-    """Demand an active person who holds one of these roles at this moment and is no superuser.
+def person_require(user: User, *roles: Role, at: datetime, unit: str | None = None) -> None:
+    """Demand an active person who holds one of these roles for a business unit at this moment and is no superuser.
 
     Raises:
         HumanRequiredError: It is a service account, or not active.
@@ -31,20 +31,21 @@ def person_require(user: User, *roles: Role, at: datetime) -> None:
     """
     if user.is_service or not user.is_active:
         raise HumanRequiredError(f"{user.username} is no person with an active account")
-    if user.is_superuser or roles_at(user=user, at=at).isdisjoint(roles):
+    elsewhere = "" if set(roles).isdisjoint(user.roles) else " for what this belongs to"
+    if user.is_superuser or roles_at(user=user, at=at, unit=unit).isdisjoint(roles):
         raise SeparationOfDutiesError(
-            f"{user.printed_name} is not a {' or '.join(role.label.lower() for role in roles)}"
+            f"{user.printed_name} is not a {' or '.join(role.label.lower() for role in roles)}{elsewhere}"
         )
 
 
-def officer_require(officer: Officer, *roles: Role, at: datetime) -> None:
+def officer_require(officer: Officer, *roles: Role, at: datetime, unit: str | None = None) -> None:
     """Demand such a person who has just given the password.
 
     Raises:
         HumanRequiredError, SeparationOfDutiesError: As `person_require`.
         ReauthenticationError: The password is missing or wrong.
     """
-    person_require(officer.user, *roles, at=at)
+    person_require(officer.user, *roles, at=at, unit=unit)
     _require_password(officer)
 
 

@@ -57,10 +57,11 @@ def override_request(*, officer: Officer, decision_id: str, terms: OverrideTerms
         UnknownRecordError: No such decision.
         GovernanceError: The officer may not, the terms are not acceptable, or it is no denial that counts.
     """
-    if not Decision.objects.filter(pk=decision_id).exists():
+    about = Decision.objects.filter(pk=decision_id).first()
+    if about is None:
         raise UnknownRecordError(f"no decision {decision_id}")
     subject = Subject("decision", decision_id)
-    with officer_step(officer=officer, roles=REQUESTERS, step="override.request", subject=subject, at=at):
+    with officer_step(officer=officer, roles=REQUESTERS, step="override.request", subject=subject, at=at, about=about):
         decision = _denial_lock(decision_id)
         _require_terms(terms, officer.user, at)
         override = Override.objects.create(
@@ -100,10 +101,11 @@ def override_step(
         UnknownRecordError: No such override.
         GovernanceError: The officer may not, or asked for it; or the step does not follow on what was done.
     """
-    if not Override.objects.filter(pk=override_id).exists():
+    about = Override.objects.filter(pk=override_id).first()
+    if about is None:
         raise UnknownRecordError(f"no override {override_id}")
-    subject = Subject("override", override_id)
-    with officer_step(officer=officer, roles=APPROVERS, step=f"override.{step.value}", subject=subject, at=at):
+    subject, named = Subject("override", override_id), f"override.{step.value}"
+    with officer_step(officer=officer, roles=APPROVERS, step=named, subject=subject, at=at, about=about):
         override = (
             Override.objects.select_for_update(of=("self",))
             .select_related("requested_by", "decision__model_version__author", "decision__model_version__registered_by")
@@ -140,7 +142,7 @@ def override_step(
 def override_hindrance(*, user: User, override: Override, step: OverrideStep) -> str | None:
     """Say in words why somebody cannot take a step, as far as it can be known beforehand, or nothing."""
     others = () if step is OverrideStep.ENDED else _involved(override, step)
-    return step_hindrance(user=user, roles=APPROVERS, others=others)
+    return step_hindrance(user=user, roles=APPROVERS, others=others, about=override)
 
 
 def _involved(override: Override, step: OverrideStep) -> tuple[User | None, ...]:

@@ -19,7 +19,7 @@ from audit.services import event_record
 from governance.actors import actor_of
 from governance.enums import PEOPLE_ONLY, Role, Scope
 from governance.errors import ConflictError, HumanRequiredError, RejectedInputError, TokenError
-from governance.models import ApiToken, User
+from governance.models import ApiToken, BusinessUnit, User
 from governance.services.grants import roles_begin
 from modelnotary.ledger.event import Actor, Subject
 from modelnotary.times import format_time
@@ -41,9 +41,17 @@ class NewToken:
 
 @transaction.atomic
 def person_create(
-    *, actor: Actor, username: str, full_name: str, email: str, password: str, roles: list[Role], at: datetime
+    *,
+    actor: Actor,
+    username: str,
+    full_name: str,
+    email: str,
+    password: str,
+    roles: list[Role],
+    at: datetime,
+    unit: BusinessUnit | None = None,
 ) -> User:
-    """Create a person who can sign in and sign, with the roles that the account comes with.
+    """Create a person who can sign in and sign, with the roles that the account comes with, for a unit or everywhere.
 
     Raises:
         ConflictError: The user name is taken.
@@ -60,8 +68,8 @@ def person_create(
         raise RejectedInputError(f"the password is too weak: {' '.join(error.messages)}") from error
     user.set_password(password)
     user.save()
-    roles_begin(person=user, roles=roles, at=at)
-    _user_recorded(user, actor, at, roles)
+    roles_begin(person=user, roles=roles, unit=unit, at=at)
+    _user_recorded(user, actor, at, roles, unit)
     return user
 
 
@@ -74,8 +82,12 @@ def administrator_create(*, actor: Actor, username: str, password: str, at: date
 
 
 @transaction.atomic
-def service_account_create(*, actor: Actor, username: str, owner: User, at: datetime) -> User:
+def service_account_create(
+    *, actor: Actor, username: str, owner: User, at: datetime, unit: BusinessUnit | None = None
+) -> User:
     """Create a service account that a person answers for; it can neither sign in nor sign.
+
+    With a business unit it sees and registers what belongs to that unit, and what belongs to the whole organisation.
 
     Raises:
         ConflictError: The user name is taken.
@@ -85,19 +97,27 @@ def service_account_create(*, actor: Actor, username: str, owner: User, at: date
         raise HumanRequiredError("a service account's owner must be a person")
     if User.objects.filter(username=username).exists():
         raise ConflictError(f'the user name "{username}" is taken')
-    user = User(username=username, is_service=True, owner=owner)
+    user = User(username=username, is_service=True, owner=owner, business_unit=unit)
     user.set_unusable_password()
     user.save()
-    _user_recorded(user, actor, at)
+    _user_recorded(user, actor, at, (), unit)
     return user
 
 
-def _user_recorded(user: User, actor: Actor, at: datetime, roles: Sequence[Role] = ()) -> None:
+def _user_recorded(
+    user: User, actor: Actor, at: datetime, roles: Sequence[Role] = (), unit: BusinessUnit | None = None
+) -> None:
     event_record(
         event=LineageEvent.USER_CREATED,
         actor=actor,
         subject=Subject("user", user.id),
-        data={"username": user.username, "roles": list(roles), "service": user.is_service, "owner": user.owner_id},
+        data={
+            "username": user.username,
+            "roles": list(roles),
+            "business_unit": unit.id if unit else None,
+            "service": user.is_service,
+            "owner": user.owner_id,
+        },
         at=at,
     )
 

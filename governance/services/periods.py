@@ -54,7 +54,9 @@ def period_open(*, officer: Officer, terms: PeriodTerms, at: datetime) -> Attest
         GovernanceError: The officer may not, the terms are not acceptable, or the period is there.
     """
     subject = Subject("system", terms.system.id)
-    with officer_step(officer=officer, roles=OPENERS, step="attestation.open", subject=subject, at=at):
+    with officer_step(
+        officer=officer, roles=OPENERS, step="attestation.open", subject=subject, at=at, about=terms.system
+    ):
         _require_terms(terms, at)
         AiSystem.objects.select_for_update().get(pk=terms.system.pk)
         overlapping = AttestationPeriod.objects.filter(
@@ -108,10 +110,11 @@ def attestation_sign_off(
         UnknownRecordError: No such period.
         GovernanceError: Another person is named, it is not that step's turn, or the content is not what was shown.
     """
-    if not AttestationPeriod.objects.filter(pk=period_id).exists():
+    about = AttestationPeriod.objects.filter(pk=period_id).first()
+    if about is None:
         raise UnknownRecordError(f"no attestation period {period_id}")
-    subject = Subject("attestation_period", period_id)
-    with officer_step(officer=officer, roles=SIGNERS, step=f"attestation.{step.value}", subject=subject, at=at):
+    subject, named = Subject("attestation_period", period_id), f"attestation.{step.value}"
+    with officer_step(officer=officer, roles=SIGNERS, step=named, subject=subject, at=at, about=about):
         period = AttestationPeriod.objects.select_for_update(of=("self",)).select_related("system").get(pk=period_id)
         _require_turn(period, officer.user, step)
         content = attestation_content(system=period.system, at=at) if step is AttestationStep.SUBMITTED else None
@@ -143,7 +146,7 @@ def attestation_sign_off(
 
 def sign_off_hindrance(*, user: User, period: AttestationPeriod, step: AttestationStep) -> str | None:
     """Say in words why somebody cannot take a step, as far as it can be known beforehand, or nothing."""
-    if hindrance := step_hindrance(user=user, roles=SIGNERS):
+    if hindrance := step_hindrance(user=user, roles=SIGNERS, about=period):
         return hindrance
     try:
         _require_turn(period, user, step)

@@ -26,14 +26,14 @@ DRAFTERS = (Role.ENGINEER, *PUBLISHERS)
 """Who may draft, of people; a service account may where its token has the scope."""
 
 
-def drafter_require(actor: User, *, at: datetime) -> None:
-    """Demand a service account, or a person who may draft.
+def drafter_require(actor: User, *, at: datetime, unit: str | None = None) -> None:
+    """Demand a service account, or a person who may draft for a business unit, or for the whole organisation.
 
     Raises:
         HumanRequiredError, SeparationOfDutiesError: A superuser, or somebody who has no such role.
     """
     if not actor.is_service:
-        person_require(actor, *DRAFTERS, at=at)
+        person_require(actor, *DRAFTERS, at=at, unit=unit)
 
 
 @dataclass(frozen=True, slots=True)

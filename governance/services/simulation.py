@@ -10,6 +10,7 @@ from governance.policy.document import parse_policy
 from governance.policy.evaluation import APPROVALS_RULE, Context
 from governance.policy.simulation import Effect, Past, Simulated, simulate
 from governance.selectors.evidence import types_read
+from governance.selectors.scope import EVERYTHING, Sight
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -43,20 +44,23 @@ class Trial:
         return [(decision, result) for decision, result in self.rows if result.effect is not Effect.SAME]
 
 
-def policy_simulate(*, document: str, environment: str = "", decisions: int = DECISIONS) -> Trial:
+def policy_simulate(
+    *, document: str, environment: str = "", decisions: int = DECISIONS, seen_by: Sight = EVERYTHING
+) -> Trial:
     """Evaluate a text over the newest decisions on record; nothing is kept.
 
     Args:
         document: The policy as YAML.
         environment: Whose decisions; when empty those of the environment that the text is written for, else of all.
         decisions: How many, the newest first.
+        seen_by: What the reader sees.
 
     Raises:
         PolicyError: The document has faults; all of them are listed.
     """
     policy = parse_policy(document, roles=frozenset(Role.values))
     environment = environment or policy.environment or ""
-    records: QuerySet[Decision] = Decision.objects.select_related("model_version__model", "policy_version")
+    records: QuerySet[Decision] = seen_by.of(Decision.objects.select_related("model_version__model", "policy_version"))
     if environment:
         records = records.filter(environment=environment)
     newest = records.order_by("-evaluated_at", "-id")[:decisions]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Model as DjangoModel
 from django.utils import timezone
 
 from audit.enums import LineageEvent
@@ -13,6 +14,7 @@ from governance.actors import actor_of
 from governance.enums import Role
 from governance.errors import GovernanceError, RejectedInputError, SeparationOfDutiesError
 from governance.models import User
+from governance.selectors.scope import unit_of
 from governance.services.officers import Officer, administrator_require, officer_require, person_require
 from modelnotary.ledger.event import Subject
 
@@ -22,15 +24,24 @@ _TEXT_LIMIT = 4000
 
 @contextmanager
 def officer_step(
-    *, officer: Officer, roles: tuple[Role, ...], step: str, subject: Subject, at: datetime
+    *,
+    officer: Officer,
+    roles: tuple[Role, ...],
+    step: str,
+    subject: Subject,
+    at: datetime,
+    about: DjangoModel | None = None,
 ) -> Iterator[None]:
     """Take a step in one transaction, by somebody who may and has just proven who they are.
+
+    A step about a record that belongs to a business unit takes a role that counts there; one about nothing in
+    particular takes a role for the whole organisation.
 
     Raises:
         GovernanceError: The officer may not. What is refused here or inside is recorded by its code.
     """
     with _recorded_step(officer, step, subject, at):
-        officer_require(officer, *roles, at=at)
+        officer_require(officer, *roles, at=at, unit=unit_of(about) if about else None)
         yield
 
 
@@ -59,14 +70,27 @@ def _recorded_step(officer: Officer, step: str, subject: Subject, at: datetime) 
         raise
 
 
-def step_hindrance(*, user: User, roles: tuple[Role, ...], others: tuple[User | None, ...] = ()) -> str | None:
+def step_hindrance(
+    *,
+    user: User,
+    roles: tuple[Role, ...],
+    others: tuple[User | None, ...] = (),
+    about: DjangoModel | None = None,
+) -> str | None:
     """Say in words why somebody cannot take a step now, as far as it can be known beforehand, or nothing."""
     try:
-        person_require(user, *roles, at=timezone.now())
+        person_require(user, *roles, at=timezone.now(), unit=unit_of(about) if about else None)
         other_person_require(user, *others)
     except GovernanceError as refusal:
         return str(refusal)
     return None
+
+
+def opening_hindrance(*, user: User, roles: tuple[Role, ...]) -> str | None:
+    """Say in words why somebody cannot take a step about anything at all, or nothing: what it is about, they name."""
+    hindrance = step_hindrance(user=user, roles=roles)
+    takes_steps = user.is_active and not (user.is_service or user.is_superuser)
+    return None if takes_steps and not set(roles).isdisjoint(user.roles) else hindrance
 
 
 def other_person_require(user: User, *others: User | None) -> None:

@@ -29,7 +29,9 @@ def supersession_accept(*, officer: Officer, supersession_id: str, reason: str, 
     if claim is None:
         raise UnknownRecordError(f"no supersession {supersession_id}")
     subject = Subject("evidence", claim.superseded_id, Digest.from_text(claim.superseded.digest))
-    with officer_step(officer=officer, roles=REVIEWERS, step="supersession.accept", subject=subject, at=at):
+    with officer_step(
+        officer=officer, roles=REVIEWERS, step="supersession.accept", subject=subject, at=at, about=claim
+    ):
         other_person_require(officer.user, *_involved(claim))
         if version := claim.superseded.model_version:
             ModelVersion.objects.select_for_update().get(pk=version.pk)  # a decision must not look meanwhile
@@ -51,7 +53,7 @@ def supersession_accept(*, officer: Officer, supersession_id: str, reason: str, 
 
 def supersession_hindrance(*, user: User, claim: EvidenceSupersession) -> str | None:
     """Say in words why somebody cannot accept a claim, or nothing."""
-    return step_hindrance(user=user, roles=REVIEWERS, others=_involved(claim))
+    return step_hindrance(user=user, roles=REVIEWERS, others=_involved(claim), about=claim)
 
 
 def _involved(claim: EvidenceSupersession) -> tuple[User, ...]:

@@ -53,7 +53,7 @@ def tier_assess(
             is missing and yet a tier is given.
         SeparationOfDutiesError: A superuser or an auditor tries.
     """
-    drafter_require(actor, at=at)
+    drafter_require(actor, at=at, unit=system.business_unit_id)
     version = templates_current(at=at).filter(template__slug=template).first()
     if version is None:
         raise ConflictError(f'no tier template "{template}" is published; have it published first')
@@ -87,9 +87,8 @@ def tier_confirm(*, officer: Officer, assessment: TierAssessment, reason: str, a
         GovernanceError: The officer may not or is not independent, the reason says nothing, the tier is not lower, or
             the assessment is not open or confirmed already.
     """
-    with officer_step(
-        officer=officer, roles=PUBLISHERS, step="tier_assessment.confirm", subject=_subject(assessment), at=at
-    ):
+    subject, step = _subject(assessment), "tier_assessment.confirm"
+    with officer_step(officer=officer, roles=PUBLISHERS, step=step, subject=subject, at=at, about=assessment):
         _lock(assessment)
         _require_independent(officer.user, assessment)
         _require_open(assessment)
@@ -115,9 +114,8 @@ def tier_publish(*, officer: Officer, assessment: TierAssessment, at: datetime) 
         GovernanceError: The officer may not or is not independent; the assessment is incomplete, withdrawn, published,
             or stale; or it is lower than suggested and no other officer confirmed that.
     """
-    with officer_step(
-        officer=officer, roles=PUBLISHERS, step="tier_assessment.publish", subject=_subject(assessment), at=at
-    ):
+    subject, step = _subject(assessment), "tier_assessment.publish"
+    with officer_step(officer=officer, roles=PUBLISHERS, step=step, subject=subject, at=at, about=assessment):
         _lock(assessment)
         _require_independent(officer.user, assessment)
         published = TierPublication.objects.filter(assessment=assessment, published_by=officer.user).first()
@@ -152,7 +150,7 @@ def tier_withdraw(*, actor: User, assessment: TierAssessment, reason: str, at: d
         RejectedInputError: The reason is too short.
     """
     if actor.pk != assessment.drafted_by_id:
-        person_require(actor, *PUBLISHERS, at=at)
+        person_require(actor, *PUBLISHERS, at=at, unit=assessment.system.business_unit_id)
     _lock(assessment)
     _require_open(assessment)
     withdrawal = TierWithdrawal.objects.create(
@@ -165,7 +163,7 @@ def tier_withdraw(*, actor: User, assessment: TierAssessment, reason: str, at: d
 
 def judging_hindrance(*, user: User, assessment: TierAssessment) -> str | None:
     """Say in words why somebody cannot confirm or publish an assessment, as far as it is about the person."""
-    if hindrance := step_hindrance(user=user, roles=PUBLISHERS):
+    if hindrance := step_hindrance(user=user, roles=PUBLISHERS, about=assessment):
         return hindrance
     try:
         _require_independent(user, assessment)

@@ -9,10 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api import serializers as s
-from governance.api.base import GovernedView, found, operation, parsed
+from governance.api.base import GovernedView, operation, parsed
 from governance.api.jobs import job_accepted
 from governance.enums import Scope
-from governance.selectors import model_version_get
 from governance.services.accesses import access_record
 from governance.tasks import job_remind
 from modelnotary.ledger.digest import Digest
@@ -41,7 +40,7 @@ class DocumentsView(GovernedView):
         job = document_request(
             actor=self.caller(),
             kind=DocumentKind(body["kind"]),
-            version=model_version_get(digest=body["model"]),
+            version=self.model_version(body["model"]),
             environment=body["environment"],
             at=timezone.now(),
         )
@@ -57,7 +56,7 @@ class DocumentView(GovernedView):
     @operation("document_get", "Read what a document is", gives={200: DocumentOutput}, problems=(404,))
     def get(self, request: Request, document_id: str) -> Response:  # noqa: ARG002
         """Give the document's digests; the reading is logged."""
-        document = found(Document.objects.select_related("model_version"), "document", pk=document_id)
+        document = self.found(Document.objects.select_related("model_version"), "document", pk=document_id)
         self.viewed(document.kind, document.id, document.digest)
         return Response(DocumentOutput(document).data)
 
@@ -75,7 +74,7 @@ class DocumentContentView(GovernedView):
     )
     def get(self, request: Request, document_id: str) -> FileResponse:  # noqa: ARG002
         """Give the file as issued; the download is logged before the first byte leaves."""
-        document = found(Document.objects.all(), "document", pk=document_id)
+        document = self.found(Document.objects.all(), "document", pk=document_id)
         kind = DocumentKind(document.kind)
         file = document_open(document)
         access_record(

@@ -199,6 +199,7 @@ def records_make(database: Database, memory: Path) -> Records:
         factories.producer_key(pipeline, SoftwareProducer().pem),
         factories.predicted(pipeline, case.digest, case.environment),
         *role_make(),
+        factories.business_unit(),
     )
     return Records(case, {record._meta.label: record for record in records})
 

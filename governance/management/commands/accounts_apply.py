@@ -1,11 +1,13 @@
 """`manage.py accounts_apply FILE`: make the people, service accounts and tokens that a YAML file names.
 
-    people:           [{username, full_name, email, roles: [compliance]}]
-    service_accounts: [{username, owner}]
+    business_units:   [{slug, name}]
+    people:           [{username, full_name, email, roles: [compliance], business_unit: slug}]
+    service_accounts: [{username, owner, business_unit: slug}]
     tokens:           [{user, name, scopes: [gate:read], days: 30}]
 
-Accounts that exist are kept as they are; tokens are made anew. Prints JSON with the generated passwords of new people
-and the text of the tokens: keep it like a key, it is shown once.
+A business unit may be left out: roles then count for the whole organisation, and a service account works for all of it.
+Units and accounts that exist are kept as they are; tokens are made anew. Prints JSON with the generated passwords of
+new people and the text of the tokens: keep it like a key, it is shown once.
 """
 
 import json
@@ -16,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
 from governance.actors import system_actor
 from governance.enums import Role, Scope
-from governance.models import User
+from governance.models import BusinessUnit, User
 from governance.services.people import person_create, service_account_create, token_create
+from governance.services.units import unit_create
 from modelnotary.errors import ModelNotaryError
 
 _SETUP = system_actor("setup")
@@ -44,11 +48,13 @@ class Command(BaseCommand):
         try:
             wanted = yaml.safe_load(options["file"].read_text(encoding="utf-8"))
             with transaction.atomic():
+                for item in wanted.get("business_units", []):
+                    _business_unit(item, now)
                 passwords = dict(filter(None, (_person(item, now) for item in wanted.get("people", []))))
                 for item in wanted.get("service_accounts", []):
                     _service_account(item, now)
                 tokens = {item["name"]: _token(item, now) for item in wanted.get("tokens", [])}
-        except (ModelNotaryError, OSError, yaml.YAMLError, User.DoesNotExist) as error:
+        except (ModelNotaryError, OSError, yaml.YAMLError, ObjectDoesNotExist) as error:
             raise CommandError(str(error)) from error
         except (KeyError, TypeError, ValueError) as error:
             raise CommandError(f"{options['file']} is not as the help of this command says: {error!r}") from error
@@ -67,14 +73,24 @@ def _person(item: dict[str, Any], at: datetime) -> tuple[str, str] | None:
         password=password,
         roles=[Role(role) for role in item["roles"]],
         at=at,
+        unit=_unit_of(item),
     )
     return item["username"], password
+
+
+def _business_unit(item: dict[str, Any], at: datetime) -> None:
+    if not BusinessUnit.objects.filter(slug=item["slug"]).exists():
+        unit_create(actor=_SETUP, slug=item["slug"], name=item["name"], at=at)
+
+
+def _unit_of(item: dict[str, Any]) -> BusinessUnit | None:
+    return BusinessUnit.objects.get(slug=item["business_unit"]) if item.get("business_unit") else None
 
 
 def _service_account(item: dict[str, Any], at: datetime) -> None:
     if not User.objects.filter(username=item["username"]).exists():
         owner = User.objects.get(username=item["owner"])
-        service_account_create(actor=_SETUP, username=item["username"], owner=owner, at=at)
+        service_account_create(actor=_SETUP, username=item["username"], owner=owner, at=at, unit=_unit_of(item))
 
 
 def _token(item: dict[str, Any], at: datetime) -> str:
