@@ -120,7 +120,8 @@ def role_proposal(
 ) -> RoleProposal:
     """An administrator's proposal that somebody hold a role."""
     officer = Officer(administrator(), PASSWORD)
-    asked: dict[str, Any] = {"person": person, "role": role, "ends_at": ends_at, "unit": unit, "reason": REASON}
+    until = ends_at or (timezone.now() + timedelta(days=90) if role is Role.AUDITOR else None)
+    asked: dict[str, Any] = {"person": person, "role": role, "ends_at": until, "unit": unit, "reason": REASON}
     return role_propose(officer=officer, at=timezone.now(), **asked)
 
 

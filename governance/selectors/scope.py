@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Model as DjangoModel
 from django.db.models import Q, QuerySet
 
+from governance.enums import Role
 from governance.errors import ScopeError
 from governance.models import Decision, Deployment, LineageEdge, ModelVersion, RoleGrant, RoleProposal, User
 
@@ -51,10 +52,12 @@ class Sight:
     """What somebody sees at a moment.
 
     Attributes:
-        units: Ids of the business units whose systems are seen, beside those of the whole organisation; None for all.
+        units: Ids of the business units whose systems are seen; None for all.
+        common: Whether the systems of the whole organisation are seen too.
     """
 
     units: frozenset[str] | None
+    common: bool = True
 
     def of[Record: DjangoModel](self, records: QuerySet[Record]) -> QuerySet[Record]:
         """Leave those of some records that are seen."""
@@ -65,8 +68,11 @@ class Sight:
             return records.none()
         if records.model is LineageEdge:
             return self._edges(records)
-        for path in SYSTEM_PATHS.get(label, ()):
-            records = records.filter(self._about(path))
+        paths = SYSTEM_PATHS.get(label, ())
+        for path in paths:
+            here = self._about(path)
+            # One of several ways to a system: not taken, it stands in the way of nothing.
+            records = records.filter(here | Q(**{f"{path}__isnull": True}) if len(paths) > 1 else here)
         return records
 
     def require_whole(self) -> None:
@@ -94,7 +100,8 @@ class Sight:
 
     def _about(self, path: str) -> Q:
         unit = f"{path}__business_unit" if path else "business_unit"
-        return Q(**{f"{unit}__isnull": True}) | Q(**{f"{unit}__in": self.units})
+        units = Q(**{f"{unit}__in": self.units})
+        return units | Q(**{f"{unit}__isnull": True}) if self.common else units
 
     def _edges[Record: DjangoModel](self, edges: QuerySet[Record]) -> QuerySet[Record]:
         for model in _NODES:
@@ -105,20 +112,28 @@ class Sight:
 
 
 EVERYTHING = Sight(None)
+NOTHING = Sight(frozenset(), common=False)
 
 
 def sight_of(*, actor: User, at: datetime) -> Sight:
     """Give what somebody sees at a moment.
 
     An administrator, and a service account without a unit, see everything. A person sees the units of the roles held
-    then, and everything with one for the whole organisation; without a role, what belongs to no unit.
+    then and what belongs to the whole organisation, and everything with a role for the whole of it. An auditor of some
+    units sees these and nothing else. Whoever holds no role any more sees nothing; who never held one, but has a token,
+    sees what belongs to the whole organisation.
     """
     if actor.is_superuser:
         return EVERYTHING
     if actor.is_service:
         return Sight(frozenset({actor.business_unit_id})) if actor.business_unit_id else EVERYTHING
-    units = {grant.business_unit_id for grant in actor.role_grants.all() if grant.in_force(at)}
-    return EVERYTHING if None in units else Sight(frozenset(unit for unit in units if unit))
+    known = actor.role_grants.all()
+    held = [grant for grant in known if grant.in_force(at)]
+    if not held:
+        return NOTHING if any(grant.valid_from <= at for grant in known) else Sight(frozenset())
+    units = {grant.business_unit_id for grant in held}
+    engaged = all(grant.role == Role.AUDITOR for grant in held)
+    return EVERYTHING if None in units else Sight(frozenset(unit for unit in units if unit), common=not engaged)
 
 
 def unit_of(record: DjangoModel) -> str | None:

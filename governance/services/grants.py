@@ -24,6 +24,7 @@ from modelnotary.times import format_time
 
 CONFIRMERS = (Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
 PROPOSAL_STANDS = timedelta(days=7)
+ENGAGEMENT_LIMIT = timedelta(days=365)
 
 
 def role_propose(
@@ -47,13 +48,14 @@ def role_propose(
         at: The moment.
         unit: Where the role shall count, or None: everywhere.
 
+    The role of an auditor is an engagement: it has an end, a year ahead at most, and its reason is the purpose.
+
     Raises:
         GovernanceError: It is no administrator, the reason says nothing, the end lies in the past, or this person
             cannot hold the role: no active person, an administrator, holds it already, or one of another line of duty.
     """
     with administrator_step(officer=officer, step="role.propose", subject=Subject("user", person.id), at=at):
-        if ends_at is not None and ends_at <= at:
-            raise RejectedInputError("/ends_at must be in the future")
+        _require_end(role, ends_at, at)
         user_lock(person)
         require_role_possible(person, role, unit, since=at, until=ends_at)
         proposal = RoleProposal.objects.create(
@@ -84,6 +86,7 @@ def role_confirm(*, officer: Officer, proposal: RoleProposal, at: datetime) -> R
         user_lock(proposal.person)
         _require_fresh(proposal, at)
         role = Role(proposal.role)
+        _require_end(role, proposal.ends_at, at)
         require_role_possible(proposal.person, role, proposal.business_unit, since=at, until=proposal.ends_at)
         grant = RoleGrant.objects.create(
             person=proposal.person,
@@ -132,16 +135,29 @@ def grant_end(*, actor: User, grant: RoleGrant, reason: str, at: datetime) -> Ro
 
 
 def roles_begin(*, person: User, roles: list[Role], at: datetime, unit: BusinessUnit | None = None) -> None:
-    """Give a new account the roles that it comes with. The event of the account tells of them.
+    """Give a new account the roles that it comes with, an auditor's for a year. The event of the account tells of them.
 
     Raises:
         SeparationOfDutiesError: They are of different lines of duty.
     """
     for role in dict.fromkeys(roles):
-        require_role_possible(person, role, unit, since=at, until=None)
+        until = at + ENGAGEMENT_LIMIT if role is Role.AUDITOR else None
+        require_role_possible(person, role, unit, since=at, until=until)
         RoleGrant.objects.create(
-            person=person, role=role, business_unit=unit, origin=GrantOrigin.ACCOUNT, valid_from=at
+            person=person,
+            role=role,
+            business_unit=unit,
+            origin=GrantOrigin.ACCOUNT,
+            valid_from=at,
+            valid_to=until,
         )
+
+
+def _require_end(role: Role, ends_at: datetime | None, at: datetime) -> None:
+    if ends_at is not None and ends_at <= at:
+        raise RejectedInputError("/ends_at must be in the future")
+    if role is Role.AUDITOR and (ends_at is None or ends_at > at + ENGAGEMENT_LIMIT):
+        raise RejectedInputError(f"/ends_at must end an auditor's engagement within {ENGAGEMENT_LIMIT.days} days")
 
 
 def require_role_possible(

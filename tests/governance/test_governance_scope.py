@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import admin_records
@@ -19,15 +20,21 @@ from psycopg.errors import CheckViolation, RestrictViolation
 from audit.enums import Log
 from governance.admin.base import GovernedAdmin
 from governance.enums import EvidenceType, JobType, Role
-from governance.errors import ConflictError, GovernanceError, SeparationOfDutiesError, UnknownArtifactError
+from governance.errors import (
+    ConflictError,
+    GovernanceError,
+    RejectedInputError,
+    SeparationOfDutiesError,
+    UnknownArtifactError,
+)
 from governance.models import BusinessUnit, LineageEdge, RoleGrant, User
 from governance.selectors.people import holders_at
-from governance.selectors.scope import EVERYTHING, SYSTEM_PATHS, WHOLE_ONLY, Sight, sight_of, unit_of
+from governance.selectors.scope import EVERYTHING, NOTHING, SYSTEM_PATHS, WHOLE_ONLY, Sight, sight_of, unit_of
 from governance.services.aliases import alias_bind
 from governance.services.decisions import decision_evaluate
 from governance.services.deployments import deployment_record
 from governance.services.endings import revocation_propose
-from governance.services.grants import role_confirm, role_end
+from governance.services.grants import role_confirm, role_end, role_propose
 from governance.services.inventory import system_register
 from governance.services.jobs import job_create
 from governance.services.officers import Officer
@@ -37,6 +44,7 @@ from modelnotary.ledger.digest import Digest
 from reports.enums import DocumentKind
 
 OFFICERS = (Role.COMPLIANCE, Role.MODEL_RISK, Role.PRIVACY)
+MOMENT = timedelta(microseconds=1)
 FAR = "2099-01-01T00:00:00Z"
 
 
@@ -278,17 +286,56 @@ def test_every_kind_of_record_is_said_to_belong_to_systems_or_to_none() -> None:
 def test_what_somebody_sees_follows_from_the_roles_held_at_that_moment(world: World) -> None:
     person, now = factories.person(), timezone.now()
     assert sight_of(actor=person, at=now) == Sight(frozenset())
-    factories.role_granted(person, Role.AUDITOR, unit=world.unit)
+    factories.role_granted(person, Role.VALIDATOR, unit=world.unit)
     later = timezone.now()
     assert sight_of(actor=person, at=later) == Sight(frozenset({world.unit.id}))
     assert sight_of(actor=person, at=now) == Sight(frozenset())
-    factories.role_granted(person, Role.AUDITOR, unit=world.other)
+    factories.role_granted(person, Role.VALIDATOR, unit=world.other)
     assert sight_of(actor=person, at=timezone.now()) == Sight(frozenset({world.unit.id, world.other.id}))
-    factories.role_granted(person, Role.AUDITOR)
+    factories.role_granted(person, Role.VALIDATOR)
     assert sight_of(actor=person, at=timezone.now()) == EVERYTHING
     factories.roles_ended(person)
-    assert sight_of(actor=person, at=timezone.now()) == Sight(frozenset())
+    assert sight_of(actor=person, at=timezone.now()) == NOTHING
     assert sight_of(actor=factories.administrator(), at=now) == EVERYTHING
+
+
+def test_an_auditor_sees_what_the_engagement_names_while_it_runs_and_nothing_else(world: World) -> None:
+    auditor, until = factories.person(), timezone.now() + timedelta(days=30)
+    factories.role_granted(auditor, Role.AUDITOR, until, unit=world.unit)
+    common, now = factories.model_version(factories.person(Role.ENGINEER)), timezone.now()
+    for at, sees in ((now, [True, False]), (until - MOMENT, [True, False]), (until, [False, False])):
+        sight = sight_of(actor=auditor, at=at)
+        assert [sight.sees(version) for version in (world.case.version, common)] == sees
+        assert sight.sees(factories.business_unit()) is True  # names of units are no records of one
+    assert sight_of(actor=auditor, at=until) == NOTHING
+    looked = len(admin_records.looks(auditor))
+    page = reverse("admin:governance_modelversion_change", args=[world.case.version.id])
+    assert admin_records.signed_in(auditor).get(page).status_code == 200
+    assert len(admin_records.looks(auditor)) == looked + 1
+    for far in (None, now + timedelta(days=366)):
+        with pytest.raises(RejectedInputError, match="engagement"):
+            role_propose(
+                officer=Officer(factories.administrator(), factories.PASSWORD),
+                person=factories.person(),
+                role=Role.AUDITOR,
+                ends_at=far,
+                reason=factories.REASON,
+                at=now,
+            )
+
+
+def test_the_database_takes_no_auditor_without_an_end_within_a_year(database: Database) -> None:
+    person = factories.person()
+    insert = (
+        "INSERT INTO governance_rolegrant (id, person_id, role, origin, valid_from, valid_to, end_reason) "
+        "VALUES (%s, %s, 'auditor', 'account', now(), now() + %s::interval, '')"
+    )
+    with psycopg.connect(database.environment["DATABASE_URL"]) as connection:
+        for lasts in (None, "366 days"):
+            with pytest.raises(RestrictViolation, match="within 365 days"), connection.transaction():
+                connection.execute(insert, (new_id("rgr"), person.id, lasts))
+        connection.execute(insert, (new_id("rgr"), person.id, "365 days"))
+        connection.rollback()
 
 
 def signing_case(unit: BusinessUnit | None) -> factories.Case:
