@@ -68,6 +68,7 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Business units", "governance_businessunit", "domain"),
         ("Roles", "governance_rolegrant", "badge"),
         ("Proposals for roles", "governance_roleproposal", "person_add"),
+        ("Access reviews", "governance_accessreview", "fact_check"),
         ("Authenticator apps", "governance_authenticator", "phonelink_lock"),
         ("Passkeys", "governance_passkey", "passkey"),
         ("Tokens", "governance_apitoken", "key"),

@@ -43,6 +43,13 @@ class GrantOrigin(TextChoices):
     CARRIED_OVER = "carried_over", "Held before roles were granted for a time"
 
 
+class AccessDecisionKind(TextChoices):
+    """What a reviewer decided about a role or a token."""
+
+    KEPT = "kept", "Confirmed"
+    REMOVED = "removed", "Taken away"
+
+
 class Scope(TextChoices):
     """What a token may do."""
 

@@ -15,6 +15,7 @@ from governance.admin.base import LIST, may_look, page_viewed, seen_by
 from governance.admin.cells import Cell, anchor, code, link, moment, record_address, stack
 from governance.admin.endings import standing_badge
 from governance.admin.privacy import erasures_waiting_section
+from governance.admin.reviews import overdue_notices
 from governance.admin.sections import Section, Table
 from governance.admin.signing import signing_hindrance
 from governance.enums import ApprovalState, DecisionState
@@ -29,6 +30,7 @@ _SHOWN_DECISIONS = 10
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the sections of the first page to its context."""
     context["title"] = "What waits for you"
+    context["notices"] = overdue_notices() if may_look(request) else ()
     context["signed_in_as"] = cast("User", request.user).printed_name
     if may_look(request):
         page_viewed(request, event=AccessEvent.RECORD_VIEWED, subject=Subject("decision", LIST), page="dashboard")

@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
 from governance.admin.cells import Cell, badge, code, link, moment
+from governance.admin.deactivation import close_actions, close_addresses, handover_section
 from governance.admin.grants import grants_section, propose_actions, propose_addresses
 from governance.admin.ledger import ledger_section
 from governance.admin.sections import Facts, Page, Table
@@ -67,8 +68,8 @@ class UserAdmin(GovernedAdmin[User]):
         return super().get_queryset(request).prefetch_related("role_grants")
 
     def addresses(self) -> tuple[Address, ...]:
-        """Offer to propose a role."""
-        return propose_addresses(self)
+        """Offer to propose a role and to close the account."""
+        return (*propose_addresses(self), *close_addresses(self))
 
     def page(self, request: HttpRequest, record: User) -> Page:
         """Show what an account may do and what it did."""
@@ -76,8 +77,8 @@ class UserAdmin(GovernedAdmin[User]):
         return Page(
             heading=record.printed_name,
             lead=user_kind(record).capitalize(),
-            badge=badge("passed", "active") if record.is_active else badge("failed", "not active"),
-            actions=propose_actions(request, record),
+            badge=badge("passed", "active") if record.is_active else badge("failed", "closed"),
+            actions=(*propose_actions(request, record), *close_actions(request, record)),
             sections=(
                 Facts(title="Account", rows=_user_rows(record)),
                 grants_section(record),
@@ -104,6 +105,7 @@ class UserAdmin(GovernedAdmin[User]):
                     ),
                     empty="This account has no token.",
                 ),
+                handover_section(record),
                 ledger_section(record.id),
             ),
         )

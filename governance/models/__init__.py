@@ -26,7 +26,7 @@ from governance.models.inventory import (
     Run,
 )
 from governance.models.jobs import Job
-from governance.models.people import ApiToken, BusinessUnit, RoleGrant, RoleProposal, User
+from governance.models.people import ApiToken, BusinessUnit, Deactivation, RoleGrant, RoleProposal, User
 from governance.models.periods import AttestationPeriod, AttestationSignOff
 from governance.models.policies import (
     AttachmentProposal,
@@ -43,6 +43,7 @@ from governance.models.producers import (
     ProducerKeyRevocation,
     SignedStatement,
 )
+from governance.models.reviews import AccessDecision, AccessReview, AccessReviewClosing, AccessReviewLine
 from governance.models.tiers import (
     TierAssessment,
     TierConfirmation,
@@ -55,6 +56,10 @@ from governance.models.tiers import (
 )
 
 __all__ = [
+    "AccessDecision",
+    "AccessReview",
+    "AccessReviewClosing",
+    "AccessReviewLine",
     "AiSystem",
     "AliasBinding",
     "ApiToken",
@@ -67,6 +72,7 @@ __all__ = [
     "BusinessUnit",
     "Dataset",
     "DatasetVersion",
+    "Deactivation",
     "Decision",
     "DecisionEnding",
     "Deployment",

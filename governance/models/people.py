@@ -151,6 +151,22 @@ class RoleGrant(models.Model):
         return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
 
 
+class Deactivation(models.Model):
+    """That an account was closed, for good. Insert-only; the account itself stays."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=partial(new_id, "dea"), editable=False)
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="deactivation")
+    reason = models.TextField()
+    deactivated_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return f"Closing of {self.user}"
+
+
 def place_of(unit: BusinessUnit | None) -> str:
     """Say where something counts."""
     return unit.name if unit else "whole organisation"

@@ -97,12 +97,21 @@ def authenticator_revoke(
         proof_require(user=actor, proof=proof, at=at)
     with transaction.atomic():
         user_lock(authenticator.user)
-        current = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
-        if current.revoked_at is not None:
-            raise ConflictError("this authenticator was revoked already")
-        current.revoked_at, current.revoked_by = at, actor
-        current.save(update_fields=["revoked_at", "revoked_by"])
-        _recorded(LineageEvent.AUTHENTICATOR_REVOKED, current, actor, at, reason=reason.strip())
+        return authenticator_end(actor=actor, authenticator=authenticator, reason=reason.strip(), at=at)
+
+
+def authenticator_end(*, actor: User, authenticator: Authenticator, reason: str, at: datetime) -> Authenticator:
+    """Write the end of an authenticator's use and tell of it, within the caller's transaction and right.
+
+    Raises:
+        ConflictError: It is revoked already.
+    """
+    current = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
+    if current.revoked_at is not None:
+        raise ConflictError("this authenticator was revoked already")
+    current.revoked_at, current.revoked_by = at, actor
+    current.save(update_fields=["revoked_at", "revoked_by"])
+    _recorded(LineageEvent.AUTHENTICATOR_REVOKED, current, actor, at, reason=reason)
     return current
 
 

@@ -168,12 +168,21 @@ def passkey_revoke(*, actor: User, passkey: Passkey, proof: PasswordAndCode, rea
     else:
         proof_require(user=actor, proof=proof, at=at)
     with transaction.atomic():
-        current = passkey_lock(passkey)
-        if current.revoked_at is not None:
-            raise ConflictError("this passkey was revoked already")
-        current.revoked_at, current.revoked_by = at, actor
-        current.save(update_fields=["revoked_at", "revoked_by"])
-        _recorded(LineageEvent.PASSKEY_REVOKED, current, actor, at, reason=reason.strip())
+        return passkey_end(actor=actor, passkey=passkey, reason=reason.strip(), at=at)
+
+
+def passkey_end(*, actor: User, passkey: Passkey, reason: str, at: datetime) -> Passkey:
+    """Write the end of a passkey's use and tell of it, within the caller's transaction and right.
+
+    Raises:
+        ConflictError: It is revoked already.
+    """
+    current = passkey_lock(passkey)
+    if current.revoked_at is not None:
+        raise ConflictError("this passkey was revoked already")
+    current.revoked_at, current.revoked_by = at, actor
+    current.save(update_fields=["revoked_at", "revoked_by"])
+    _recorded(LineageEvent.PASSKEY_REVOKED, current, actor, at, reason=reason)
     return current
 
 

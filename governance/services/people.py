@@ -129,8 +129,11 @@ def token_create(
     """Make a token. Its secret is returned once; only its keyed hash is stored.
 
     Raises:
+        ConflictError: The account is closed.
         HumanRequiredError: A service account asks for a scope that only a person can use.
     """
+    if not user.is_active:
+        raise ConflictError(f"the account {user.username} is closed")
     if user.is_service and (for_people := sorted(PEOPLE_ONLY.intersection(scopes))):
         raise HumanRequiredError(f"{', '.join(for_people)} is for people; {user.username} is a service account")
     pepper_id, pepper = _pepper()

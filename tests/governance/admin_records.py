@@ -31,6 +31,8 @@ from governance.enums import (
     Trust,
 )
 from governance.models import (
+    AccessReview,
+    AccessReviewLine,
     ApiToken,
     AttachmentProposal,
     AttestationPeriod,
@@ -58,6 +60,7 @@ from governance.services.passkeys import passkey_request
 from governance.services.periods import PeriodTerms, period_open
 from governance.services.privacy import legal_hold_set, person_erasure_request
 from governance.services.proofs import authenticator_of
+from governance.services.reviews import review_open
 from governance.services.snapshots import Running, snapshot_deposit
 from modelnotary.ids import new_id
 from modelnotary.ledger.checkpoint import Checkpoint as TreeHead
@@ -200,6 +203,7 @@ def records_make(database: Database, memory: Path) -> Records:
         factories.predicted(pipeline, case.digest, case.environment),
         *role_make(),
         factories.business_unit(),
+        *review_make(),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -284,6 +288,13 @@ def tier_make(case: factories.Case) -> tuple[Any, ...]:
     """A published template, its draft, and an assessment under it that waits for an officer."""
     version = factories.tier_template(title=f"Size {HOSTILE}")
     return version, version.template, version.draft, factories.tier_assessment(case.version.model.system, version)
+
+
+def review_make() -> tuple[AccessReview, AccessReviewLine]:
+    """A review of access that waits, and a line of it."""
+    officer = Officer(factories.person(Role.PRIVACY), factories.PASSWORD)
+    review = review_open(officer=officer, due_at=timezone.now() + timedelta(days=9), at=timezone.now())
+    return review, review.lines.all()[0]
 
 
 def role_make() -> tuple[RoleGrant, RoleProposal | None]:

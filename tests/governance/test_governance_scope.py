@@ -255,6 +255,8 @@ def test_every_kind_of_record_is_said_to_belong_to_systems_or_to_none() -> None:
         "audit.Checkpoint",
         "audit.Erasure",
         "audit.LegalHold",
+        "governance.AccessReview",
+        "governance.AccessReviewLine",
         "governance.ApiToken",
         "governance.AttachmentProposal",
         "governance.Authenticator",

@@ -16,7 +16,7 @@ END
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("governance", "0031_business_units"),
+        ("governance", "0024_business_units"),
     ]
 
     operations = [
