@@ -182,9 +182,13 @@ def test_more_points_for_any_component_never_lower_the_tier(
 ) -> None:
     taken = Snapshot("sys_1", {"s.count": 1, "s.truth": phi})
     before, after = worked(taken, template), worked(taken, raised(template, factor, component, by))
+    rank = template.tiers.index
     assert before.suggested is not None
     assert after.suggested is not None
-    assert template.tiers.index(after.suggested) >= template.tiers.index(before.suggested)
+    assert rank(after.suggested) >= rank(before.suggested)
+    assert before.threshold is not None
+    overridden = [item.at_least for item in template.overrides if phi]
+    assert rank(before.suggested) == max(map(rank, [before.threshold.tier, *overridden]))
 
 
 @given(templates(), st.integers(0, 10**9))
