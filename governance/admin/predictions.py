@@ -109,7 +109,7 @@ class PredictionRecordAdmin(GovernedAdmin[PredictionRecord]):
 
         def act(form: AskForm) -> HttpResponseBase:
             sent = form.cleaned_data
-            officer_require(Officer(user, sent["password"]), *ASKERS)
+            officer_require(Officer(user, sent["password"]), *ASKERS, at=timezone.now())
             answers = predictions_find(
                 asker=user,
                 subject=sent["subject"],

@@ -84,7 +84,7 @@ class OverrideForm(_PersonForm):
 
 def request_actions(request: HttpRequest, decision: Decision) -> tuple[Action, ...]:
     """Offer both on a denial, to who may ask."""
-    if decision.state not in _DENIALS or _hindrance(request):
+    if decision.state not in _DENIALS or _hindrance(request, decision):
         return ()
     override = Action(words="Ask to override", address=record_address(decision, _OVERRIDE), symbol="emergency_home")
     if not _failed(decision):

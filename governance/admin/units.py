@@ -25,7 +25,7 @@ _STEP = ("GET", "HEAD", "POST")
 _OPEN = "open"
 
 
-def unit_field(what_it_means: str) -> forms.ModelChoiceField:
+def unit_field(what_it_means: str) -> "forms.ModelChoiceField[BusinessUnit]":
     """Make the field for a business unit, or none: the whole organisation."""
     return forms.ModelChoiceField(
         queryset=BusinessUnit.objects.all(),

@@ -70,7 +70,7 @@ class EnvelopeView(GovernedView):
     )
     def get(self, request: Request, evidence_id: str) -> HttpResponse:  # noqa: ARG002
         """Give it byte for byte; the reading is logged."""
-        statement = found(SignedStatement.objects.all(), "envelope of evidence", evidence=evidence_id)
+        statement = self.found(SignedStatement.objects.all(), "envelope of evidence", evidence=evidence_id)
         self.viewed("evidence", evidence_id, statement.envelope_digest)
         return HttpResponse(bytes(statement.envelope), content_type="application/json")
 

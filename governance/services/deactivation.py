@@ -17,6 +17,7 @@ from governance.services.passkeys import passkey_end
 from governance.services.people import token_revoke
 from governance.services.proofs import user_lock
 from governance.services.steps import administrator_step, words_require
+from modelnotary.ledger.canonical import Json
 from modelnotary.ledger.event import Subject
 
 _LOCK = "governance.administrators"
@@ -90,7 +91,7 @@ def _require_closable(by: User, user: User) -> None:
         raise ConflictError("this is the last administrator; make another one first")
 
 
-def _everything_end(by: User, user: User, reason: str, at: datetime) -> list[str]:
+def _everything_end(by: User, user: User, reason: str, at: datetime) -> list[Json]:
     """End what the account holds, and give the ids of it."""
     grants = grants_at(at=at).filter(person=user, ended_by=None)
     tokens = list(ApiToken.objects.filter(user=user, revoked_at=None, expires_at__gt=at))

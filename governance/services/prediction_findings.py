@@ -56,7 +56,7 @@ def unapproved_notice(*, record: PredictionRecord, at: datetime) -> Finding | No
             subject_kind=SubjectKind.MODEL_VERSION if version else SubjectKind.SYSTEM,
             subject_id=version.id if version else system.id,
             owner=system.owner,
-            escalates_to=escalation_owner(system),
+            escalates_to=escalation_owner(system, at=at),
             due_at=at + _DUE_AFTER,
         ),
         at=at,

@@ -75,7 +75,7 @@ def predictions_find(*, asker: User, subject: str, day: date, purpose: Purpose, 
         RejectedInputError: The identifier is empty or too long.
         SubjectKeysError: The key file cannot be used.
     """
-    person_require(asker, *ASKERS)
+    person_require(asker, *ASKERS, at=at)
     if not 0 < len(subject) <= SUBJECT_LIMIT:
         raise RejectedInputError(f"/subject is an identifier of 1 to {SUBJECT_LIMIT} characters")
     key = subject_key_find(person=subject)

@@ -47,7 +47,12 @@ def officer(role: Role = Role.COMPLIANCE) -> Officer:
 
 
 def close(user: User, by: Officer | None = None, **changed: Any) -> Deactivation:
-    asked = {"officer": by or administrator(), "user": user, "reason": factories.REASON, "at": timezone.now()}
+    asked: dict[str, Any] = {
+        "officer": by or administrator(),
+        "user": user,
+        "reason": factories.REASON,
+        "at": timezone.now(),
+    }
     return account_deactivate(**(asked | changed))
 
 
@@ -171,7 +176,8 @@ def opened(**changed: Any) -> AccessReview:
     now = timezone.now()
     for review in AccessReview.objects.filter(closing=None):
         finish(review)
-    return review_open(**({"officer": officer(), "due_at": now + DAY, "at": now} | changed))
+    asked: dict[str, Any] = {"officer": officer(), "due_at": now + DAY, "at": now}
+    return review_open(**(asked | changed))
 
 
 def finish(review: AccessReview) -> None:

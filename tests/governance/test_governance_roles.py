@@ -357,7 +357,7 @@ def test_sql_signs_in_no_role_that_is_not_held_nor_in_one_of_yesterday(database:
 
 # --- What was before --------------------------------------------------------------------------------------------------
 def test_roles_of_before_are_carried_over_and_marked(database: Database) -> None:
-    statement = importlib.import_module("governance.migrations.0030_role_grants").CARRIED_OVER
+    statement = importlib.import_module("governance.migrations.0023_role_grants").CARRIED_OVER
     person = factories.person()
     with psycopg.connect(database.superuser_url) as connection:
         connection.execute("ALTER TABLE governance_rolegrant DISABLE TRIGGER two_people")
