@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from examples.bank_train import VERSION_1, VERSION_2, Recipe, bank_train
-from examples.pipeline import assess, controls_say, document_fetch, policy_publish, version_register
+from examples.pipeline import assess, controls_say, document_fetch, policy_publish, tier_publish, version_register
 from modelnotary.client.api import NotaryClient
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ DECLARATION = {
         "operator_roles": ["provider", "deployer"],
         "bank_supervised": True,
         "generative_ai": False,
+        "solely_automated": False,
         "vendor_supplied": False,
         "consumer_reports": True,
         "special_purpose_credit": False,
@@ -42,6 +43,13 @@ DECLARATION = {
         "adopted_frameworks": ["nist_ai_rmf"],
     },
     "reason": "A quantitative model with a say in mortgage decisions: in scope of the bank's model risk policy.",
+}
+DESCRIPTION = {
+    "methodology": "ml",
+    "provenance": "internal",
+    "restrictions_on_use": "Not for decisions without an underwriter.",
+    "owner": "maya.chen",
+    "developer": "maya.chen",
 }
 DATA = {
     "slug": "hmda-boston-1990",
@@ -73,6 +81,8 @@ def bank_play(demo: "Demo") -> dict[str, Any]:
         client.post("systems", SYSTEM)
         client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)
         client.post("models", {"system": SYSTEM["slug"], "slug": MODEL, "name": "Mortgage denial model"})
+        client.post(f"models/{MODEL}/descriptions", DESCRIPTION)
+        tier = tier_publish(demo, "bank", "ruth.alvarez", str(SYSTEM["slug"]))
         denied = _version(demo, client, VERSION_1)
         allowed = _version(demo, client, VERSION_2)
         _sign(demo, allowed["decision"])
@@ -86,6 +96,7 @@ def bank_play(demo: "Demo") -> dict[str, Any]:
     denied.pop("registered")
     return {
         "policy": policy,
+        "tier": tier,
         "denied": denied,
         "allowed": allowed | {"decision": decision},
         "deployment": deployment,

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from examples.hospital_train import hospital_train
-from examples.pipeline import Registered, assess, controls_say, document_fetch, policy_publish, version_register
+from examples.pipeline import (
+    Registered,
+    assess,
+    controls_say,
+    document_fetch,
+    policy_publish,
+    tier_publish,
+    version_register,
+)
 
 if TYPE_CHECKING:
     from examples.demo import Demo
@@ -30,6 +38,7 @@ DECLARATION = {
         "operator_roles": ["provider", "deployer"],
         "bank_supervised": False,
         "generative_ai": False,
+        "solely_automated": False,
         "vendor_supplied": False,
         "deidentified_data": True,
         "limited_data_set": False,
@@ -43,6 +52,13 @@ DECLARATION = {
         "adopted_frameworks": [],
     },
     "reason": "It orders who is offered care, and is governed like every model that works on patients' data.",
+}
+DESCRIPTION = {
+    "methodology": "ml",
+    "provenance": "internal",
+    "restrictions_on_use": "Not for decisions without a nurse.",
+    "owner": "sam.patel",
+    "developer": "sam.patel",
 }
 DATA = {
     "slug": "rand-hie-visits",
@@ -69,6 +85,8 @@ def hospital_play(demo: "Demo") -> dict[str, Any]:
         client.post("systems", SYSTEM)
         client.post(f"systems/{SYSTEM['slug']}/declarations", DECLARATION)
         client.post("models", {"system": SYSTEM["slug"], "slug": MODEL, "name": "High-use risk model"})
+        client.post(f"models/{MODEL}/descriptions", DESCRIPTION)
+        tier = tier_publish(demo, "hospital", "peter.lang", str(SYSTEM["slug"]))
         demo.say("training the high-use model")
         started = datetime.now(UTC)
         trained = hospital_train(demo.products / "hospital" / "high-use", f"{demo.run} high-use")
@@ -88,6 +106,7 @@ def hospital_play(demo: "Demo") -> dict[str, Any]:
         demo.save("trust.json", (demo.products.parent / "trust.json").read_bytes())
     return {
         "policy": policy,
+        "tier": tier,
         "digest": version.digest,
         "decision": decision,
         "report": report,

@@ -46,6 +46,30 @@ def policy_publish(demo: "Demo", house: str, author: str, publisher: str) -> dic
     return version
 
 
+def tier_publish(demo: "Demo", house: str, publisher: str, system: str) -> dict[str, Any]:
+    """Have one person draft a tier template and assess a system under it, and another one publish both."""
+    path = Path(__file__).parent / "tiers" / "model-risk-tier.yaml"
+    text = path.read_text(encoding="utf-8").replace("template: model-risk-tier", f"template: {house}-risk-tier", 1)
+    password = {"password": demo.secrets["passwords"][publisher]}
+    with demo.client(f"{house}-policy-author") as first, demo.client(f"{house}-policy-publisher") as second:
+        draft = first.post("tier-templates", {"document": text})
+        second.post(f"tier-template-drafts/{draft['id']}/publication", password)
+        drafted = first.post(f"systems/{system}/tier-assessments", {"template": draft["template"]})
+        assessment: dict[str, Any] = second.post(f"tier-assessments/{drafted['id']}/publication", password)
+    working = assessment["working"]
+    unknown = [
+        component["field"]
+        for factor in working["factors"]
+        for component in factor["components"]
+        if component["value"] is None
+    ]
+    demo.say(
+        f"  risk tier: {assessment['final']}, {working['total']} points, published by {assessment['published_by']}"
+    )
+    demo.say(f"    not known, and so counted as the worst: {', '.join(unknown)}")
+    return {name: assessment[name] for name in ("final", "snapshot_digest", "working_digest")}
+
+
 def dataset_register(client: NotaryClient, path: Path, dataset: Mapping[str, Any]) -> dict[str, Any]:
     """Upload a table and register it as a version of a data set."""
     digest = client.upload(path)
