@@ -50,6 +50,8 @@ _MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Evidence": (
         ("Evidence", "governance_evidence", "fact_check"),
+        ("Own types of evidence", "governance_evidencetypeversion", "category"),
+        ("Drafts of types", "governance_evidencetypedraft", "edit_note"),
         ("Keys of producers", "governance_producerkey", "key_vertical"),
         ("Control catalogue", _CATALOGUE, "rule"),
         ("Reports and bundles", "reports_document", "description"),

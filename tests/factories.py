@@ -18,6 +18,8 @@ from django.utils import timezone
 from audit.sealing import value_seal
 from governance.actors import system_actor
 from governance.enums import PEOPLE_ONLY, AttachmentKind, EvidenceType, HumanAction, Role, Scope, Vote
+from governance.evidence.own_types import Definition
+from governance.evidence.registry import About
 from governance.models import (
     AiSystem,
     ApprovalRequest,
@@ -26,6 +28,7 @@ from governance.models import (
     BusinessUnit,
     Decision,
     Evidence,
+    EvidenceTypeVersion,
     ModelVersion,
     Policy,
     PolicyAttachment,
@@ -53,6 +56,7 @@ from governance.services.decisions import decision_evaluate
 from governance.services.declarations import system_declare
 from governance.services.evidence import Deposit, evidence_deposit
 from governance.services.grants import role_confirm, role_end, role_propose
+from governance.services.evidence_types import evidence_type_draft, evidence_type_publish
 from governance.services.officers import Officer
 from governance.services.one_time_codes import code_of, step_at
 from governance.services.people import (
@@ -306,6 +310,29 @@ def deposited(
         measured=measured,
         at=at or timezone.now(),
     )
+
+
+OWN_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["score"],
+    "properties": {"score": {"type": "number", "minimum": 0, "maximum": 1}},
+}
+
+
+def own_type(**changes: Any) -> EvidenceTypeVersion:
+    """A type of evidence of the installation's own, made by two officers."""
+    said: dict[str, Any] = {
+        "name": unique("x_panel").replace("-", "_"),
+        "title": "Review by a panel",
+        "description": "What the ethics panel said.",
+        "about": About.MODEL_VERSION,
+        "fresh_days": 90,
+        "schema": OWN_SCHEMA,
+    }
+    drafter, publisher = (Officer(person(role), PASSWORD) for role in (Role.MODEL_RISK, Role.COMPLIANCE))
+    draft = evidence_type_draft(officer=drafter, definition=Definition(**(said | changes)), at=timezone.now())
+    return evidence_type_publish(officer=publisher, draft=draft, at=timezone.now())
 
 
 def producer_key(holder: User, pem: str, *, confirmed: bool = True, **changes: Any) -> ProducerKey:

@@ -5,9 +5,9 @@ from typing import Any
 from governance.admin.cells import Cell, anchor, badge, code, link, measured, moment, record_address, stack
 from governance.admin.sections import Section, Table
 from governance.enums import Role
-from governance.evidence.registry import type_title
 from governance.models import ApprovalRequest, Decision, Evidence, Signature
 from governance.policy.evaluation import Outcome
+from governance.selectors.evidence_types import type_title
 
 
 def rules_section(decision: Decision) -> Section:

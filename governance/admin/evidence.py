@@ -31,7 +31,8 @@ from governance.admin.supersessions import (
     supersession_section,
 )
 from governance.models import Evidence
-from governance.policy.facts import EVIDENCE_FACTS
+from governance.policy.facts import schema_facts
+from governance.selectors.evidence_types import types_known
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
 
@@ -129,11 +130,16 @@ def _envelope_actions(evidence: Evidence) -> tuple[Action, ...]:
 
 
 def _facts(evidence: Evidence) -> Section:
-    names = EVIDENCE_FACTS.get(evidence.type, {})
+    names = _facts_of(evidence)
     return Facts(
         title="What policies read",
         rows=tuple((_title(name), _value(evidence.payload[name])) for name in names if name in evidence.payload),
     )
+
+
+def _facts_of(evidence: Evidence) -> tuple[str, ...]:
+    kind = types_known().get(evidence.type)
+    return tuple(schema_facts(kind.fields)) if kind else ()
 
 
 def _value(value: object) -> Cell:
@@ -276,7 +282,7 @@ _LAID_OUT = {"criteria", "groups", "global_importance", "local", "receipt"}
 
 
 def _rest(evidence: Evidence) -> tuple[Section, ...]:
-    shown = _LAID_OUT | set(EVIDENCE_FACTS.get(evidence.type, {}))
+    shown = _LAID_OUT | set(_facts_of(evidence))
     rest = {name: value for name, value in evidence.payload.items() if name not in shown}
     if not rest:
         return ()

@@ -16,8 +16,8 @@ from governance.admin.policy_steps import draft_addresses
 from governance.admin.sections import Action, Facts, ListHead, Notice, Page, Table, Text
 from governance.enums import Role
 from governance.models import Policy, PolicyDraft, PolicyVersion, User
-from governance.policy.document import PolicyDocument, parse_policy
-from governance.services.policies import policy_document, publishing_hindrance
+from governance.policy.document import PolicyDocument
+from governance.services.policies import policy_compile, policy_document, publishing_hindrance
 from governance.services.simulation import policy_simulate
 from modelnotary.ledger.digest import Digest
 from modelnotary.ledger.event import Subject
@@ -141,7 +141,7 @@ class PolicyDraftAdmin(GovernedAdmin[PolicyDraft]):
 
     def page(self, request: HttpRequest, record: PolicyDraft) -> Page:
         """Show the rules in words, the text, and what can be done with it."""
-        policy = parse_policy(record.document, roles=frozenset(Role.values))
+        policy = policy_compile(document=record.document)
         opened = record.state == "open"
         hindrance = publishing_hindrance(user=cast("User", request.user), draft=record) if opened else None
         publish = Action(words="Publish", address=record_address(record, "publish"), symbol="publish", tone="main")

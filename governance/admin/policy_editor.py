@@ -16,11 +16,10 @@ from governance.admin.cells import record_address, sentence, strong
 from governance.admin.policy_sections import difference_section, faults_section, rules_in_words, trial_section
 from governance.admin.sections import Section
 from governance.admin.signed_page import SignedPage
-from governance.enums import Role
 from governance.models import PolicyDraft, PolicyVersion, User
-from governance.policy.document import DOCUMENT_LIMIT, parse_policy
+from governance.policy.document import DOCUMENT_LIMIT
 from governance.policy.errors import PolicyError
-from governance.services.policies import policy_draft
+from governance.services.policies import policy_compile, policy_draft
 from governance.services.simulation import policy_simulate
 from modelnotary.errors import ModelNotaryError
 
@@ -103,7 +102,7 @@ def _kept(request: HttpRequest, user: User, text: str) -> HttpResponseRedirect:
 
 
 def _tried(request: HttpRequest, text: str) -> tuple[Section, ...]:
-    policy = parse_policy(text, roles=frozenset(Role.values))
+    policy = policy_compile(document=text)
     newest = PolicyVersion.objects.filter(policy__slug=policy.policy).order_by("-number").first()
     trial = policy_simulate(document=text, seen_by=seen_by(request))
     return (rules_in_words(policy), *difference_section(text, newest), trial_section(trial))

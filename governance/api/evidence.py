@@ -1,4 +1,4 @@
-"""Evidence, and the types it can have."""
+"""Evidence, reported by its producers."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,53 +12,14 @@ from rest_framework.response import Response
 from governance.api import evidence_serializers as s
 from governance.api.base import GovernedView, operation, parsed
 from governance.enums import Scope
-from governance.errors import GovernanceError, UnknownRecordError
+from governance.errors import GovernanceError
 from governance.evidence.errors import EvidenceRefusedError, Fault
-from governance.evidence.registry import TypeVersion, installed_types, type_get
 from governance.models import Evidence, User
-from governance.policy.facts import EVIDENCE_FACTS
 from governance.selectors.evidence import evidence_subject
 from governance.selectors.scope import Sight
+from governance.selectors.evidence_types import type_taken
 from governance.services.evidence import Deposit, evidence_deposit
 from modelnotary.ledger.errors import CanonicalError
-
-
-class EvidenceTypesView(GovernedView):
-    """The types of evidence."""
-
-    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
-
-    @operation("evidence_types", "List the types of evidence", gives={200: s.EvidenceTypesOutput})
-    def get(self, request: Request) -> Response:  # noqa: ARG002
-        """Give every type, without its schema."""
-        types = [_type_row(item) for item in installed_types().values()]
-        return Response(s.EvidenceTypesOutput({"types": types}).data)
-
-
-class EvidenceTypeView(GovernedView):
-    """One type of evidence."""
-
-    scopes: ClassVar = {"GET": Scope.REGISTRY_READ}
-
-    @operation("evidence_type_get", "Read a type of evidence", gives={200: s.EvidenceTypeOutput}, problems=(404,))
-    def get(self, request: Request, name: str) -> Response:  # noqa: ARG002
-        """Give the type with the schema of its payload."""
-        item = installed_types().get(name)
-        if item is None:
-            raise UnknownRecordError(f"no evidence type {name}")
-        return Response(s.EvidenceTypeOutput(_type_row(item) | {"schema": item.schema.document}).data)
-
-
-def _type_row(item: TypeVersion) -> dict[str, object]:
-    facts = EVIDENCE_FACTS[item.name]
-    return {
-        "type": item.name,
-        "title": item.title,
-        "about": item.about,
-        "fresh_days": item.fresh_days,
-        "schema_version": item.version,
-        "facts": [{"name": f"{item.name}.{name}", "type": kind} for name, kind in facts.items()],
-    }
 
 
 class EvidencesView(GovernedView):
@@ -118,7 +79,7 @@ def _deposit(producer: User, item: dict[str, Any], sight: Sight, at: datetime) -
         supersedes=item.get("supersedes"),
         reason=item.get("reason", ""),
     )
-    subject = evidence_subject(about=type_get(deposit.kind).about, name=item["subject"], seen_by=sight)
+    subject = evidence_subject(about=type_taken(deposit.kind).about, name=item["subject"], seen_by=sight)
     return evidence_deposit(producer=producer, subject=subject, deposit=deposit, measured=False, at=at)
 
 

@@ -6,30 +6,6 @@ from rest_framework import serializers
 
 from governance import models
 from governance.api.serializers import StrictSerializer
-from governance.models.evidence import ABOUT
-from governance.policy.facts import FactType
-
-
-class FactOutput(serializers.Serializer[Any]):
-    name = serializers.CharField(help_text="As rules write it.")
-    type = serializers.ChoiceField(choices=[kind.value for kind in FactType])
-
-
-class EvidenceTypeRowOutput(serializers.Serializer[Any]):
-    type = serializers.CharField()
-    title = serializers.CharField()
-    about = serializers.ChoiceField(choices=ABOUT, help_text="What it is bound to.")
-    fresh_days = serializers.IntegerField(help_text="For how many days after it was collected it counts.")
-    schema_version = serializers.IntegerField()
-    facts = FactOutput(many=True, help_text="What rules may read.")
-
-
-class EvidenceTypesOutput(serializers.Serializer[Any]):
-    types = EvidenceTypeRowOutput(many=True)
-
-
-class EvidenceTypeOutput(EvidenceTypeRowOutput):
-    schema = serializers.DictField(help_text="JSON Schema (draft 2020-12) of the payload.")
 
 
 class EvidenceInput(StrictSerializer):

@@ -6,6 +6,7 @@ control catalogue asks for has the catalogue's title and subject; the rest says 
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -41,6 +42,7 @@ class TypeVersion:
         fresh_days: For how many days after it was collected it counts.
         version: Of the schema, from 1.
         schema: Judges payloads.
+        description: In more words, where it has any.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TypeVersion:
     fresh_days: int
     version: int
     schema: Schema
+    description: str = ""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -72,13 +75,17 @@ def installed_types() -> dict[str, TypeVersion]:
         raise RegistryError(f"the registry of evidence types cannot be read: {error}") from error
 
 
-def type_get(name: str, pointer: str = "/type") -> TypeVersion:
+def type_get(name: str, known: Mapping[str, TypeVersion], pointer: str = "/type") -> TypeVersion:
     """Give a type by name.
+
+    Args:
+        name: The name.
+        known: The types that can be deposited.
+        pointer: Where it stands.
 
     Raises:
         EvidenceRefusedError: There is none, or it is taken from records and never deposited.
     """
-    known = installed_types()
     if name in known:
         return known[name]
     if name in RECORDED:
@@ -86,12 +93,6 @@ def type_get(name: str, pointer: str = "/type") -> TypeVersion:
     else:
         words = f'unknown type "{name}"; GET /api/v1/evidence-types lists the {len(known)} that are known'
     raise EvidenceRefusedError((Fault(pointer, words),))
-
-
-def type_title(name: str) -> str:
-    """Give a type in words; the name itself where it is not known."""
-    known = installed_types().get(name)
-    return known.title if known else name
 
 
 def _type(name: str, row: dict[str, Any]) -> TypeVersion:

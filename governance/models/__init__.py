@@ -13,6 +13,7 @@ from governance.models.descriptions import ModelDescription
 from governance.models.endings import DecisionEnding, RevocationProposal
 from governance.models.environments import AliasBinding, Discrepancy, EnvironmentSnapshot, Retirement
 from governance.models.evidence import Evidence, EvidenceSupersession, SupersessionAcceptance
+from governance.models.evidence_types import EvidenceTypeDraft, EvidenceTypeRetirement, EvidenceTypeVersion
 from governance.models.exceptions import Override, OverrideStepRecord, PolicyException, PolicyExceptionStep
 from governance.models.findings import Finding, FindingEscalation, FindingEvent
 from governance.models.inventory import (
@@ -80,6 +81,9 @@ __all__ = [
     "EnvironmentSnapshot",
     "Evidence",
     "EvidenceSupersession",
+    "EvidenceTypeDraft",
+    "EvidenceTypeRetirement",
+    "EvidenceTypeVersion",
     "Finding",
     "FindingEscalation",
     "FindingEvent",

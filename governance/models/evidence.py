@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual
 
-from governance.evidence.registry import About, type_title
+from governance.evidence.registry import About, installed_types
 from governance.models.inventory import DIGEST_LENGTH, AiSystem, DatasetVersion, ModelVersion
 from modelnotary.ids import new_id
 
@@ -67,8 +67,9 @@ class Evidence(models.Model):
 
     @property
     def title(self) -> str:
-        """The type in words."""
-        return type_title(self.type)
+        """The type in words; of one that is the installation's own, its name."""
+        known = installed_types().get(self.type)
+        return known.title if known else self.type
 
     @property
     def subject(self) -> ModelVersion | DatasetVersion | AiSystem | str:

@@ -8,7 +8,7 @@ from governance.evidence.schemas import name_hint
 from governance.policy.clauses import tokens
 from governance.policy.engine import Clause, ClauseError, compile_clause, fact_hint
 from governance.policy.errors import PolicyError
-from governance.policy.facts import EVIDENCE_FACTS, fact_types
+from governance.policy.facts import INSTALLED, Vocabulary
 from governance.policy.reading import DocumentReader
 from governance.policy.source import Source
 
@@ -77,6 +77,7 @@ class PolicyDocument:
         valid_days: How many days a passed decision holds.
         rules: At least one.
         approvals: Who must sign.
+        vocabulary: What it was compiled against.
     """
 
     policy: str
@@ -85,14 +86,16 @@ class PolicyDocument:
     valid_days: int
     rules: tuple[Rule, ...]
     approvals: Approvals
+    vocabulary: Vocabulary = INSTALLED
 
 
-def parse_policy(text: str, *, roles: frozenset[str]) -> PolicyDocument:
+def parse_policy(text: str, *, roles: frozenset[str], vocabulary: Vocabulary = INSTALLED) -> PolicyDocument:
     """Read and compile a policy.
 
     Args:
         text: The YAML document.
         roles: The roles that exist.
+        vocabulary: What policies can speak of.
 
     Raises:
         PolicyError: With every fault found and where it is.
@@ -100,15 +103,16 @@ def parse_policy(text: str, *, roles: frozenset[str]) -> PolicyDocument:
     source = Source(text, limit=DOCUMENT_LIMIT, what="a policy", error=PolicyError)
     if not isinstance(source.value, dict):
         raise PolicyError([source.fault("", "a policy is a mapping with the keys " + ", ".join(sorted(_POLICY_KEYS)))])
-    return _Reader(source, roles).policy(source.value)
+    return _Reader(source, roles, vocabulary).policy(source.value)
 
 
 class _Reader(DocumentReader):
     """Reads a loaded policy."""
 
-    def __init__(self, source: Source, roles: frozenset[str]) -> None:
+    def __init__(self, source: Source, roles: frozenset[str], vocabulary: Vocabulary) -> None:
         super().__init__(source)
         self._roles = roles
+        self._vocabulary = vocabulary
 
     def policy(self, document: dict[str, Any]) -> PolicyDocument:
         self._keys(document, _POLICY_KEYS, "")
@@ -121,6 +125,7 @@ class _Reader(DocumentReader):
             valid_days=self._count(document, "valid_days", "", _VALID_DAYS_LIMIT),
             rules=tuple(rule for index, item in enumerate(rules) if (rule := self._rule(item, f"/rules/{index}"))),
             approvals=approvals,
+            vocabulary=self._vocabulary,
         )
         names = [rule.id for rule in parsed.rules]
         for name in sorted({name for name in names if names.count(name) > 1}):
@@ -137,11 +142,12 @@ class _Reader(DocumentReader):
             return None
         self._keys(item, _RULE_KEYS, pointer)
         evidence = item.get("evidence")
-        if evidence is not None and not (isinstance(evidence, str) and evidence in EVIDENCE_FACTS):
-            self._fault(f"{pointer}/evidence", f"unknown evidence type; {name_hint(str(evidence), EVIDENCE_FACTS)}")
+        types = self._vocabulary.evidence
+        if evidence is not None and not (isinstance(evidence, str) and evidence in types):
+            self._fault(f"{pointer}/evidence", f"unknown evidence type; {name_hint(str(evidence), types)}")
         texts = {key: self._text(item, key, pointer) for key in _RULE_TEXTS}
-        if (observed := texts["observed"]) and observed not in fact_types():
-            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; {fact_hint(observed)}')
+        if (observed := texts["observed"]) and observed not in self._vocabulary.facts:
+            self._fault(f"{pointer}/observed", f'unknown fact "{observed}"; {fact_hint(observed, self._vocabulary)}')
         clause = self._clause(item.get("clause"), texts.pop("clause"), f"{pointer}/clause")
         age = self._count(item, "max_age_days", pointer, _AGE_DAYS_LIMIT) if "max_age_days" in item else None
         if age and evidence is None:
@@ -153,7 +159,7 @@ class _Reader(DocumentReader):
         """Read the condition of applying: were it to read evidence, leaving that out would set the rule aside."""
         source = self._text(item, "when", pointer)
         words = "a `when` reads facts of the model and its system alone, not of evidence"
-        evidence = [part for part in tokens(source) if part.text in EVIDENCE_FACTS]
+        evidence = [part for part in tokens(source) if part.text in self._vocabulary.evidence]
         for part in evidence:
             self._at(f"{pointer}/when", item["when"], source, part.at, words)
         return None if evidence else self._clause(item["when"], source, f"{pointer}/when")
@@ -162,7 +168,7 @@ class _Reader(DocumentReader):
         if not source:
             return None
         try:
-            return compile_clause(source)
+            return compile_clause(source, self._vocabulary)
         except ClauseError as error:
             for fault in error.faults:
                 self._at(pointer, written, source, fault.at, fault.message)

@@ -7,7 +7,7 @@ passes.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +15,7 @@ from cel_expr_python import cel
 
 from governance.evidence.schemas import name_hint
 from governance.policy.clauses import misleading
-from governance.policy.facts import FactType, FactValue, fact_types
+from governance.policy.facts import FactType, FactValue, Vocabulary
 
 SOURCE_LIMIT = 4096
 ENGINE = f"cel-expr-python {version('cel-expr-python')}"
@@ -63,9 +63,9 @@ class Facts:
     activation: Any
 
     @classmethod
-    def of(cls, values: dict[str, FactValue]) -> "Facts":
+    def of(cls, values: dict[str, FactValue], vocabulary: Vocabulary) -> "Facts":
         """Hand facts to the engine."""
-        return cls(values, _environment().Activation(data=values))
+        return cls(values, _environment(vocabulary).Activation(data=values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Clause:
         return (Truth.TRUE if result.value() is True else Truth.FALSE), ""
 
 
-def compile_clause(source: str) -> Clause:
-    """Compile and type-check a clause.
+def compile_clause(source: str, vocabulary: Vocabulary) -> Clause:
+    """Compile and type-check a clause against what policies can speak of.
 
     Raises:
         ClauseError: Syntax, unknown name, wrong type, a result that is not true or false, or a condition that misleads.
@@ -98,9 +98,9 @@ def compile_clause(source: str) -> Clause:
         raise ClauseError((ClauseFault(words),))
     misled = tuple(ClauseFault(item.message, item.at) for item in misleading(source))
     try:
-        program = _environment().compile(source)
+        program = _environment(vocabulary).compile(source)
     except RuntimeError as error:
-        raise ClauseError((*_faults(str(error), source), *misled)) from error
+        raise ClauseError((*_faults(str(error), source, vocabulary), *misled)) from error
     if program.return_type() != cel.Type.BOOL:
         words = f"a clause must be true or false, this one gives {program.return_type().name()}"
         raise ClauseError((ClauseFault(words), *misled))
@@ -109,28 +109,28 @@ def compile_clause(source: str) -> Clause:
     return Clause(source=source, program=program)
 
 
-def fact_hint(name: str) -> str:
+def fact_hint(name: str, vocabulary: Vocabulary) -> str:
     """Say which declared fact was probably meant; there are too many to list them all."""
-    hint = name_hint(name, fact_types())
+    hint = name_hint(name, vocabulary.facts)
     return "it is none of the declared facts" if hint.startswith("known") else hint
 
 
-def _faults(words: str, source: str) -> tuple[ClauseFault, ...]:
+def _faults(words: str, source: str, vocabulary: Vocabulary) -> tuple[ClauseFault, ...]:
     """Read the engine's message, which names each fault by line and column."""
     found = [
-        ClauseFault(_message(match["words"]), _index(source, int(match["line"]), int(match["column"])))
+        ClauseFault(_message(match["words"], vocabulary), _index(source, int(match["line"]), int(match["column"])))
         for match in _FAULT.finditer(words)
     ]
     # What the engine says of the whole clause, for instance that it nests too deeply, has no place.
     return tuple(found) or (ClauseFault(_WRAPPING.sub("", words).strip()),)
 
 
-def _message(words: str) -> str:
+def _message(words: str, vocabulary: Vocabulary) -> str:
     message = words.removesuffix(" (in container '')")
     unknown = _UNKNOWN.fullmatch(message)
     if unknown is None:
         return message
-    return f'unknown fact or function "{unknown["name"]}"; {fact_hint(unknown["name"])}'
+    return f'unknown fact or function "{unknown["name"]}"; {fact_hint(unknown["name"], vocabulary)}'
 
 
 def _index(source: str, line: int, column: int) -> int:
@@ -138,6 +138,6 @@ def _index(source: str, line: int, column: int) -> int:
     return min(starts[min(line, len(starts)) - 1] + column - 1, len(source))
 
 
-@cache
-def _environment() -> Any:  # noqa: ANN401 - the library publishes no types
-    return cel.NewEnv(variables={name: _CEL_TYPES[kind] for name, kind in fact_types().items()})
+@lru_cache(maxsize=64)
+def _environment(vocabulary: Vocabulary) -> Any:  # noqa: ANN401 - the library publishes no types
+    return cel.NewEnv(variables={name: _CEL_TYPES[kind] for name, kind in vocabulary.facts.items()})

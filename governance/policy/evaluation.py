@@ -1,7 +1,7 @@
 """Facts and a policy -> one result for each rule. Pure: the same context always gives the same results."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from governance.policy.document import PolicyDocument, Rule
 from governance.policy.engine import Clause, Facts, Truth
 from governance.policy.errors import RecordedContextError
-from governance.policy.facts import EVIDENCE_FACTS, MEASURED, SIGNED, FactType, FactValue, fact_matches, fact_types
+from governance.policy.facts import MEASURED, SIGNED, FactType, FactValue, Vocabulary, fact_matches
 from governance.policy.freshness import stale_from
 from modelnotary.ledger.canonical import canonical_bytes, parse_canonical
 from modelnotary.times import format_time, parse_time
@@ -96,17 +96,19 @@ class Context:
         evidence: Every piece of evidence about it, in order of id.
         exceptions: The exceptions in force for it there, in order of id.
         at: The moment at which the rules look, RFC 3339; empty in what was stored before evidence could grow stale.
+        types: Of the installation's own types of evidence that were looked at, the digest of the definition, by name.
     """
 
     model: dict[str, FactValue]
     evidence: tuple[EvidenceFacts, ...]
     exceptions: tuple[ExceptionFacts, ...] = ()
     at: str = ""
+    types: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Give the facts as a JSON value, without what is empty: so it was stored before there was any of it."""
         facts = {"model": self.model, "evidence": [item.to_json() for item in self.evidence]}
-        later = {"exceptions": [asdict(item) for item in self.exceptions], "at": self.at}
+        later = {"exceptions": [asdict(item) for item in self.exceptions], "at": self.at, "types": self.types}
         return facts | {name: value for name, value in later.items() if value}
 
     def to_bytes(self) -> bytes:
@@ -132,6 +134,7 @@ class Context:
                 evidence=tuple(EvidenceFacts(**item) for item in facts["evidence"]),
                 exceptions=tuple(ExceptionFacts(**item) for item in facts.get("exceptions", ())),
                 at=str(facts.get("at", "")),
+                types=dict(facts.get("types", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RecordedContextError(f"what is stored is no context: {error}") from error
@@ -179,7 +182,8 @@ def evaluate(policy: PolicyDocument, context: Context) -> tuple[RuleResult, ...]
     accepted for a time is waived, which is not a pass; what could not be evaluated is not known, and is never waived.
     """
     looked: dict[str, _Seen] = {}
-    return tuple(_excused(_rule_result(rule, context, looked), context.exceptions) for rule in policy.rules)
+    judged = (_rule_result(rule, context, looked, policy.vocabulary) for rule in policy.rules)
+    return tuple(_excused(result, context.exceptions) for result in judged)
 
 
 def gravest(outcomes: Iterable[str]) -> Outcome:
@@ -206,16 +210,16 @@ def _excused(result: RuleResult, exceptions: tuple[ExceptionFacts, ...]) -> Rule
     )
 
 
-def evidence_fields(kind: str, payload: dict[str, Any], *, measured: bool, signed: bool) -> dict[str, Any]:
+def evidence_fields(names: Iterable[str], payload: dict[str, Any], *, measured: bool, signed: bool) -> dict[str, Any]:
     """Take from an evidence payload the fields that rules may read; a value that could not be measured is left out.
 
     Args:
-        kind: The evidence type.
+        names: Of the facts of its type.
         payload: The evidence.
         measured: Whether the product computed it itself; whatever the payload says of that counts for nothing.
         signed: Whether its producer signed it; as before.
     """
-    fields = {name: payload[name] for name in EVIDENCE_FACTS.get(kind, {}) if payload.get(name) is not None}
+    fields = {name: payload[name] for name in names if payload.get(name) is not None}
     return fields | {MEASURED: measured, SIGNED: signed}
 
 
@@ -234,19 +238,19 @@ class _Seen:
     typed: Facts | None
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> "_Seen":
-        types = fact_types()
+    def of(cls, facts: dict[str, Any], vocabulary: Vocabulary) -> "_Seen":
+        types = vocabulary.facts
         for name, value in facts.items():
             if not fact_matches(value, types[name]):
                 return cls(facts, f"{name} is {value!r}, which is not a usable {types[name]}", None)
         typed = {name: float(value) if types[name] is FactType.NUMBER else value for name, value in facts.items()}
-        return cls(facts, "", Facts.of(typed))
+        return cls(facts, "", Facts.of(typed, vocabulary))
 
 
 def fresh_until(policy: PolicyDocument, context: Context) -> datetime | None:
     """Give the first moment at which a rule that applies has no fresh evidence left; None where nothing grows stale."""
     ends = []
-    model = _Seen.of(context.model)
+    model = _Seen.of(context.model, policy.vocabulary)
     for rule in policy.rules:
         if rule.when and _set_aside(rule, rule.when, model):
             continue
@@ -265,9 +269,9 @@ def _stale_from(item: EvidenceFacts, rule: Rule) -> datetime | None:
     return stale_from(item.collected_at, item.valid_until, rule.max_age_days)
 
 
-def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> RuleResult:
+def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen], vocabulary: Vocabulary) -> RuleResult:
     """Judge every piece: what fails goes on failing, what passes must also be trusted and fresh."""
-    model = looked.get("") or looked.setdefault("", _Seen.of(context.model))
+    model = looked.get("") or looked.setdefault("", _Seen.of(context.model, vocabulary))
     if rule.when and (aside := _set_aside(rule, rule.when, model)):
         return aside
     if rule.evidence is None:
@@ -276,7 +280,7 @@ def _rule_result(rule: Rule, context: Context, looked: dict[str, _Seen]) -> Rule
     if not relevant:
         words = f"{rule.title}: no {rule.evidence} evidence has been deposited"
         return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_MISSING, None, words, ())
-    results = [_judge(rule, _piece(item, context, looked), (item.id,)) for item in relevant]
+    results = [_judge(rule, _piece(item, context, looked, vocabulary), (item.id,)) for item in relevant]
     worst = (Outcome.ERROR, Outcome.FAIL, Outcome.PASS)
     gravest = min(results, key=lambda result: worst.index(result.outcome))
     if gravest.outcome is not Outcome.PASS:
@@ -314,10 +318,10 @@ def _stale(rule: Rule, relevant: list[EvidenceFacts], end: datetime) -> RuleResu
     return _result(rule, Outcome.FAIL, ReasonCode.EVIDENCE_STALE, None, words, ids)
 
 
-def _piece(item: EvidenceFacts, context: Context, looked: dict[str, _Seen]) -> _Seen:
+def _piece(item: EvidenceFacts, context: Context, looked: dict[str, _Seen], vocabulary: Vocabulary) -> _Seen:
     if item.id not in looked:
         own = {f"{item.type}.{name}": value for name, value in item.fields.items()}
-        looked[item.id] = _Seen.of(context.model | own)
+        looked[item.id] = _Seen.of(context.model | own, vocabulary)
     return looked[item.id]
 
 

@@ -4,12 +4,13 @@ A name that is not here cannot be compiled, so a misspelt metric is refused when
 release waits for it. Values come from the evidence payload field of the same name; the schema of the type declares it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from governance.evidence.registry import installed_types
+from governance.evidence.registry import About, TypeVersion, installed_types
 
 
 class FactType(StrEnum):
@@ -83,11 +84,41 @@ MOVING_FACTS = frozenset(
 """Facts that move without anything of the model changing: a decision rests on them only where its policy reads them."""
 
 
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """What policies can speak of: the types that the product comes with, and those of an installation.
+
+    Attributes:
+        evidence: Evidence type -> field -> type of the fact.
+        about: Evidence type -> what it is about.
+        facts: Every dotted name with its type.
+    """
+
+    evidence: Mapping[str, Mapping[str, FactType]]
+    about: Mapping[str, About]
+    facts: Mapping[str, FactType]
+
+
 @cache
-def fact_types() -> dict[str, FactType]:
-    """Give every dotted name with its type."""
-    evidence = {f"{kind}.{field}": type_ for kind, fields in EVIDENCE_FACTS.items() for field, type_ in fields.items()}
-    return evidence | MODEL_FACTS
+def _vocabulary(own: tuple[TypeVersion, ...]) -> Vocabulary:
+    evidence = EVIDENCE_FACTS | {kind.name: schema_facts(kind.fields) for kind in own}
+    dotted = {f"{kind}.{field}": type_ for kind, fields in evidence.items() for field, type_ in fields.items()}
+    about = {kind.name: kind.about for kind in (*installed_types().values(), *own)}
+    return Vocabulary(evidence, about, dotted | MODEL_FACTS)
+
+
+def vocabulary_of(own: Iterable[TypeVersion] = ()) -> Vocabulary:
+    """Give the vocabulary with further types; for the same types the same one, so that what is compiled is kept."""
+    return _vocabulary(tuple(sorted(own, key=lambda kind: kind.name)))
+
+
+INSTALLED = vocabulary_of()
+"""What policies can speak of where no further types were published."""
+
+
+def fact_types() -> Mapping[str, FactType]:
+    """Give every dotted name that the product comes with, with its type."""
+    return INSTALLED.facts
 
 
 def fact_matches(value: object, expected: FactType) -> bool:

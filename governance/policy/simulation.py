@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from governance.evidence.registry import About, installed_types
+from governance.evidence.registry import About
 from governance.policy.document import PolicyDocument
 from governance.policy.evaluation import Context, Outcome, RuleResult, evaluate, gravest
 
@@ -68,15 +68,15 @@ def simulate(policy: PolicyDocument, past: Past) -> Simulated:
     decision that other rules block, and a decision that nothing else blocks is unknown.
     """
     results = evaluate(policy, past.context)
-    untold = {rule.id for rule in policy.rules if rule.evidence and _unseen(rule.evidence, past)}
+    untold = {rule.id for rule in policy.rules if rule.evidence and _unseen(rule.evidence, policy, past)}
     untold -= {result.id for result in results if result.outcome is Outcome.NOT_APPLICABLE}
     before = gravest(past.outcomes.values())
     after = gravest(result.outcome for result in results if result.id not in untold)
     return Simulated(_effect(before, after, untold), before, after, _changes(results, past, untold))
 
 
-def _unseen(kind: str, past: Past) -> bool:
-    return installed_types()[kind].about is not About.MODEL_VERSION and kind not in past.read
+def _unseen(kind: str, policy: PolicyDocument, past: Past) -> bool:
+    return policy.vocabulary.about[kind] is not About.MODEL_VERSION and kind not in past.read
 
 
 def _effect(before: Outcome, after: Outcome, untold: set[str]) -> Effect:

@@ -23,8 +23,9 @@ from governance.models import (
 )
 from governance.policy.document import parse_policy
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
-from governance.policy.facts import MOVING_FACTS
+from governance.policy.facts import MOVING_FACTS, Vocabulary
 from governance.selectors import model_version_get, system_get
+from governance.selectors.evidence_types import definitions_current, vocabulary_current
 from governance.selectors.findings import finding_facts
 from governance.selectors.scope import EVERYTHING, Sight
 from governance.selectors.tiers import tier_standing
@@ -81,8 +82,11 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
     ).values("source_id")
     trained = LineageEdge.objects.filter(role=LineageRole.TRAINED_ON, target_id__in=runs).values("source_id")
     around = Q(system=version.model.system) | Q(about=About.ORGANIZATION) | Q(dataset_version__in=trained)
-    read = types_read(policy.document) if policy else frozenset()
+    vocabulary = vocabulary_current()
+    read = types_read(policy.document, vocabulary) if policy else frozenset()
     evidence = Evidence.objects.filter(Q(model_version=version) | (around & Q(type__in=read)))
+    evidence = evidence.select_related(*_RELATED).defer("statement__envelope").order_by("id")
+    items = tuple(_facts(item, vocabulary) for item in evidence)
     return Context(
         model={
             "model.format": version.format,
@@ -91,26 +95,32 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
             "system.contains_phi": version.model.system.contains_phi,
             **tier_standing(system=version.model.system, at=at).facts,
         },
-        evidence=tuple(map(_facts, evidence.select_related(*_RELATED).defer("statement__envelope").order_by("id"))),
+        evidence=items,
         at=format_time(at),
+        types=definitions_current(read | {item.type for item in items}),
     )
 
 
 @lru_cache(maxsize=256)
-def types_read(document: str) -> frozenset[str]:
+def types_read(document: str, vocabulary: Vocabulary) -> frozenset[str]:
     """Give the types of evidence that the rules of a published policy read."""
-    policy = parse_policy(document, roles=frozenset(Role.values))
+    policy = parse_policy(document, roles=frozenset(Role.values), vocabulary=vocabulary)
     return frozenset(rule.evidence for rule in policy.rules if rule.evidence)
 
 
-def _facts(item: Evidence) -> EvidenceFacts:
+def _facts(item: Evidence, vocabulary: Vocabulary) -> EvidenceFacts:
     claim = getattr(item, "superseded_by", None)
     statement: SignedStatement | None = getattr(item, "statement", None)
     return EvidenceFacts(
         id=item.id,
         digest=item.digest,
         type=item.type,
-        fields=evidence_fields(item.type, item.payload, measured=item.measured, signed=statement is not None),
+        fields=evidence_fields(
+            vocabulary.evidence.get(item.type, ()),
+            item.payload,
+            measured=item.measured,
+            signed=statement is not None,
+        ),
         collected_at=format_time(item.collected_at),
         valid_until=format_time(item.valid_until),
         superseded_by=claim.successor_id if claim and hasattr(claim, "acceptance") else "",

@@ -12,7 +12,7 @@ from governance.actors import actor_of
 from governance.errors import ConflictError, UnknownRecordError
 from governance.evidence.errors import EvidenceRefusedError, Fault
 from governance.evidence.identity import organization_identity, system_identity
-from governance.evidence.registry import About, TypeVersion, type_get
+from governance.evidence.registry import About, TypeVersion
 from governance.models import (
     AiSystem,
     DatasetVersion,
@@ -24,6 +24,7 @@ from governance.models import (
 )
 from governance.selectors.evidence import EvidenceSubject
 from governance.selectors.scope import sight_of
+from governance.selectors.evidence_types import type_taken
 from governance.services.locks import name_lock
 from governance.services.steps import REASON_MINIMUM, words_require
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_canonical
@@ -114,7 +115,7 @@ def evidence_deposit(
     """
     if subject is not None and not sight_of(actor=producer, at=at).sees(subject):
         raise UnknownRecordError("what this is about is not registered, or belongs to another business unit")
-    kind = type_get(deposit.kind)
+    kind = type_taken(deposit.kind)
     if faults := (*_subject_faults(kind, subject), *_time_faults(deposit, at), *kind.schema.faults(deposit.payload)):
         raise EvidenceRefusedError(faults)
     identity = _identity(subject)

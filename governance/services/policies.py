@@ -10,6 +10,7 @@ from governance.errors import ConflictError
 from governance.models import Policy, PolicyDraft, PolicyVersion, PolicyWithdrawal, User
 from governance.policy.document import PolicyDocument, parse_policy
 from governance.policy.errors import Diagnostic, PolicyError
+from governance.selectors.evidence_types import vocabulary_current
 from governance.selectors.policies import attachments_standing
 from governance.services.locks import name_lock
 from governance.services.officers import Officer
@@ -41,7 +42,7 @@ def policy_draft(*, actor: User, document: str, at: datetime) -> PolicyDraft:
         PolicyError: The document has faults; all of them are listed.
         ConflictError: The policy is attached to another environment than the text is written for.
     """
-    parsed = parse_policy(document, roles=frozenset(Role.values))
+    parsed = policy_compile(document=document)
     name_lock(POLICIES.lock)
     _require_attachable(parsed, at)
     return POLICIES.draft(actor=actor, slug=parsed.policy, document=document, at=at)
@@ -65,7 +66,7 @@ def policy_publish(*, officer: Officer, draft: PolicyDraft, at: datetime) -> Pol
         if published and published.published_by == officer.user:
             return published
         POLICIES.require_open(draft)
-        _require_attachable(parse_policy(draft.document, roles=frozenset(Role.values)), at)
+        _require_attachable(policy_compile(document=draft.document), at)
         return POLICIES.publish(publisher=officer.user, draft=draft, at=at, columns={})
 
 
@@ -89,7 +90,7 @@ def publishing_hindrance(*, user: User, draft: PolicyDraft) -> str | None:
 def policy_check(*, document: str) -> list[Diagnostic]:
     """Give every fault of a document, and keep nothing."""
     try:
-        parse_policy(document, roles=frozenset(Role.values))
+        policy_compile(document=document)
     except PolicyError as error:
         return error.diagnostics
     return []
@@ -97,7 +98,16 @@ def policy_check(*, document: str) -> list[Diagnostic]:
 
 def policy_document(version: PolicyVersion) -> PolicyDocument:
     """Give a published version in the form that can be evaluated."""
-    return parse_policy(version.document, roles=frozenset(Role.values))
+    return policy_compile(document=version.document)
+
+
+def policy_compile(*, document: str) -> PolicyDocument:
+    """Compile a policy against the types of evidence that there are now.
+
+    Raises:
+        PolicyError: The document has faults; all of them are listed.
+    """
+    return parse_policy(document, roles=frozenset(Role.values), vocabulary=vocabulary_current())
 
 
 def _require_attachable(parsed: PolicyDocument, at: datetime) -> None:

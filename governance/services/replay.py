@@ -5,13 +5,15 @@ from typing import Any
 
 from django.conf import settings
 
-from governance.enums import DecisionState
+from governance.enums import DecisionState, Role
 from governance.errors import GovernanceError
 from governance.models import Decision
+from governance.policy.document import parse_policy
 from governance.policy.engine import ENGINE
 from governance.policy.errors import PolicyError, RecordedContextError
 from governance.policy.evaluation import APPROVALS_RULE, Context, RuleResult, evaluate, no_policy_result, results_bytes
-from governance.services.policies import policy_document
+from governance.policy.facts import Vocabulary
+from governance.selectors.evidence_types import vocabulary_then
 from modelnotary.attest.decision import decision_open
 from modelnotary.attest.errors import AttestError
 from modelnotary.ledger.digest import Digest
@@ -45,7 +47,7 @@ def decision_replay(decision: Decision) -> Replay:
     """Evaluate a decision again from its stored facts and the stored text of its policy.
 
     1. The facts still have the digest that was taken when the rules looked, and so has the policy's text.
-    2. Every rule gives the same result, byte for byte in canonical JSON.
+    2. Every rule gives the same result, byte for byte in canonical JSON, with the types of evidence as defined then.
     3. The results on record are those.
     4. Facts, results and state are what the decision key signed.
     """
@@ -60,7 +62,10 @@ def _difference(decision: Decision) -> str:
         return f"the stored text of policy {policy} is not what was published: its digest differs"
     try:
         context = Context.from_bytes(document)
-        results = evaluate(policy_document(policy), context) if policy else (no_policy_result(decision.environment),)
+        vocabulary = vocabulary_then(context.types)
+        if vocabulary is None:
+            return "a type of evidence that the rules read is not defined as it was then"
+        results = _results(decision, context, vocabulary)
     except (CanonicalError, RecordedContextError, PolicyError, GovernanceError) as error:
         return f"it cannot be evaluated again: {error}"
     return (
@@ -68,6 +73,13 @@ def _difference(decision: Decision) -> str:
         or _parsed_difference(decision, context)
         or _signed_difference(decision)  # 4
     )
+
+
+def _results(decision: Decision, context: Context, vocabulary: Vocabulary) -> tuple[RuleResult, ...]:
+    policy = decision.policy_version
+    if policy is None:
+        return (no_policy_result(decision.environment),)
+    return evaluate(parse_policy(policy.document, roles=frozenset(Role.values), vocabulary=vocabulary), context)
 
 
 def _result_difference(decision: Decision, results: tuple[RuleResult, ...]) -> str:

@@ -6,9 +6,10 @@ from django.db import transaction
 
 from governance.actors import actor_of
 from governance.evidence.errors import EvidenceRefusedError, Fault
-from governance.evidence.registry import About, TypeVersion, type_get
+from governance.evidence.registry import About, TypeVersion
 from governance.models import Evidence, ProducerKey, SignedStatement, User
 from governance.selectors.evidence import evidence_subject
+from governance.selectors.evidence_types import type_taken
 from governance.services.evidence import Deposit, Received, evidence_deposit
 from governance.services.producers import producer_key_lock
 from modelnotary.attest.errors import AttestError
@@ -106,7 +107,7 @@ def _one_holder(signers: Signers, keys: dict[str, ProducerKey]) -> ProducerKey:
 
 
 def _kind(statement: EvidenceStatement) -> TypeVersion:
-    kind = type_get(statement.type, "/envelope/payload/predicateType")
+    kind = type_taken(statement.type, "/envelope/payload/predicateType")
     faults = []
     if statement.schema_version != kind.version:
         faults.append(f"the schema of {kind.name} is in version {kind.version}, not {statement.schema_version}")

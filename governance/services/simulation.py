@@ -4,13 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from governance.enums import Role
 from governance.models import Decision
-from governance.policy.document import parse_policy
 from governance.policy.evaluation import APPROVALS_RULE, Context
+from governance.policy.facts import Vocabulary
 from governance.policy.simulation import Effect, Past, Simulated, simulate
 from governance.selectors.evidence import types_read
 from governance.selectors.scope import EVERYTHING, Sight
+from governance.services.policies import policy_compile
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -58,19 +58,19 @@ def policy_simulate(
     Raises:
         PolicyError: The document has faults; all of them are listed.
     """
-    policy = parse_policy(document, roles=frozenset(Role.values))
+    policy = policy_compile(document=document)
     environment = environment or policy.environment or ""
     records: QuerySet[Decision] = seen_by.of(Decision.objects.select_related("model_version__model", "policy_version"))
     if environment:
         records = records.filter(environment=environment)
     newest = records.order_by("-evaluated_at", "-id")[:decisions]
-    return Trial(environment, tuple((record, simulate(policy, _past(record))) for record in newest))
+    return Trial(environment, tuple((record, simulate(policy, _past(record, policy.vocabulary))) for record in newest))
 
 
-def _past(decision: Decision) -> Past:
+def _past(decision: Decision, vocabulary: Vocabulary) -> Past:
     policy = decision.policy_version
     return Past(
         outcomes={rule["id"]: rule["outcome"] for rule in decision.rules if rule["id"] != APPROVALS_RULE},
         context=Context.from_bytes(bytes(decision.context_document)),
-        read=types_read(policy.document) if policy else frozenset(),
+        read=types_read(policy.document, vocabulary) if policy else frozenset(),
     )

@@ -204,6 +204,7 @@ def records_make(database: Database, memory: Path) -> Records:
         *role_make(),
         factories.business_unit(),
         *review_make(),
+        *((own := factories.own_type()), own.draft),
     )
     return Records(case, {record._meta.label: record for record in records})
 
@@ -221,6 +222,7 @@ def _crowd(case: factories.Case) -> None:
     period_make(case)
     factories.producer_key(case.pipeline, SoftwareProducer().pem)
     factories.predicted(case.pipeline, case.digest, case.environment)
+    factories.own_type()
     attachment_make()
     tier_make(case)
     role_make()

@@ -17,6 +17,7 @@ from governance.enums import LineageKind, LineageRole, Methodology, Provenance, 
 from governance.services import inventory
 from governance.services.deployments import deployment_record, deployment_retire
 from governance.services.descriptions import Particulars, model_describe
+from governance.services.evidence_types import evidence_type_retire
 from governance.services.lineage import lineage_record
 from governance.services.officers import Officer
 from governance.services.producers import producer_key_revoke
@@ -42,6 +43,9 @@ INSERT_ONLY = (
     "governance_predictionbatch",
     "governance_predictionrecord",
     "governance_humanoverride",
+    "governance_evidencetypedraft",
+    "governance_evidencetypeversion",
+    "governance_evidencetyperetirement",
     "reports_document",
 )
 # Locking a row asks for the right to update some column of it.
@@ -99,10 +103,11 @@ def cases(database: Database, keys: object) -> dict[str, factories.Case]:
         ),
         at=now,
     )
+    reviewer = Officer(factories.person(Role.MODEL_RISK), factories.PASSWORD)
     signed_evidence(passed)
     factories.predicted(passed.pipeline, passed.digest, passed.environment)
+    evidence_type_retire(officer=reviewer, name=factories.own_type().name, reason=factories.REASON, at=now)
     claim = factories.evidence(passed.producer, passed.version, auc=0.9).supersedes
-    reviewer = Officer(factories.person(Role.MODEL_RISK), factories.PASSWORD)
     supersession_accept(officer=reviewer, supersession_id=claim.id, reason=factories.REASON, at=now)
     digest = Digest.of(b"a report").text
     Document.objects.create(

@@ -97,7 +97,7 @@ def test_facts_are_the_plain_fields_of_the_schema() -> None:
 )
 def test_what_is_no_type_is_refused_with_the_reason(name: str, words: str) -> None:
     with pytest.raises(EvidenceRefusedError, match=words) as refusal:
-        type_get(name)
+        type_get(name, TYPES)
     assert refusal.value.faults[0].pointer == "/type"
 
 

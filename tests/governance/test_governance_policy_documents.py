@@ -11,6 +11,7 @@ from governance.enums import Role
 from governance.policy.document import DOCUMENT_LIMIT, parse_policy
 from governance.policy.engine import SOURCE_LIMIT, Clause, Facts, Truth, _environment
 from governance.policy.errors import PolicyError
+from governance.policy.facts import INSTALLED
 
 ROLES = frozenset(Role.values)
 RIGHT = factories.policy_document("production")
@@ -248,5 +249,5 @@ def test_the_engine_ends_an_evaluation_that_iterates_too_long_as_an_error() -> N
     for depth in range(5):
         grown = f"[{numbers}].all(v{depth}, {grown})"
     assert budget < 10**5
-    truth, words = Clause(grown, _environment().compile(grown)).evaluate(Facts.of({}))
+    truth, words = Clause(grown, _environment(INSTALLED).compile(grown)).evaluate(Facts.of({}, INSTALLED))
     assert (truth, "Iteration budget exceeded" in words) == (Truth.ERROR, True)
