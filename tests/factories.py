@@ -55,8 +55,8 @@ from governance.services.authenticators import authenticator_confirm, authentica
 from governance.services.decisions import decision_evaluate
 from governance.services.declarations import system_declare
 from governance.services.evidence import Deposit, evidence_deposit
-from governance.services.grants import role_confirm, role_end, role_propose
 from governance.services.evidence_types import evidence_type_draft, evidence_type_publish
+from governance.services.grants import role_confirm, role_end, role_propose
 from governance.services.officers import Officer
 from governance.services.one_time_codes import code_of, step_at
 from governance.services.people import (

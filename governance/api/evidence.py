@@ -16,8 +16,8 @@ from governance.errors import GovernanceError
 from governance.evidence.errors import EvidenceRefusedError, Fault
 from governance.models import Evidence, User
 from governance.selectors.evidence import evidence_subject
-from governance.selectors.scope import Sight
 from governance.selectors.evidence_types import type_taken
+from governance.selectors.scope import Sight
 from governance.services.evidence import Deposit, evidence_deposit
 from modelnotary.ledger.errors import CanonicalError
 

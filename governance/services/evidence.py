@@ -23,8 +23,8 @@ from governance.models import (
     User,
 )
 from governance.selectors.evidence import EvidenceSubject
-from governance.selectors.scope import sight_of
 from governance.selectors.evidence_types import type_taken
+from governance.selectors.scope import sight_of
 from governance.services.locks import name_lock
 from governance.services.steps import REASON_MINIMUM, words_require
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_canonical
