@@ -264,6 +264,8 @@ def test_every_kind_of_record_is_said_to_belong_to_systems_or_to_none() -> None:
         "governance.Dataset",
         "governance.DatasetVersion",
         "governance.EnvironmentSnapshot",
+        "governance.EvidenceTypeDraft",
+        "governance.EvidenceTypeVersion",
         "governance.LineageEdge",
         "governance.Passkey",
         "governance.Policy",
