@@ -41,7 +41,7 @@ from reports.enums import DocumentKind
 
 SHOWN = sorted(model._meta.label for model in admin.site._registry)
 WITH_CONTENT = {f"governance.{name}" for name in ("ModelVersion", "DatasetVersion", "Evidence", "PolicyVersion")}
-QUERY_BUDGET = 13
+QUERY_BUDGET = 15
 
 
 @pytest.fixture(scope="module")
