@@ -4,17 +4,22 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import factories
 import psycopg
 import pytest
+from admin_records import ledger_sign
 from api_driver import Api, at_once, changes, require, require_problem, snapshot
 from conftest import Database
+from django.conf import settings
 from django.utils import timezone
 from software_producer import SoftwareProducer, standard, statement
 
 from audit.models import Entry
+from audit.selectors import checkpoint_latest
 from governance.enums import DecisionState, Role
 from governance.errors import ConflictError, GovernanceError, SeparationOfDutiesError
 from governance.evidence.errors import EvidenceRefusedError
@@ -42,6 +47,10 @@ from governance.services.replay import decision_replay
 from governance.services.signed_evidence import attestation_deposit
 from modelnotary.ids import new_id
 from modelnotary.ledger.digest import Digest
+from modelnotary.verify.bundle import verify_bundle
+from modelnotary.verify.result import Outcome
+from modelnotary.verify.trust import TRUST_FILE, Trust
+from reports.services import bundle_write
 
 pytestmark = pytest.mark.usefixtures("database", "keys")
 REPORT = {"auc": 0.84, "rows": 477}
@@ -404,6 +413,20 @@ def test_who_answers_for_the_key_does_not_sign_the_decision() -> None:
     waiting = replace(case, decision=decision)
     with pytest.raises(SeparationOfDutiesError, match="produced evidence"):
         waiting.sign(assessor)
+
+
+def test_a_bundle_carries_the_envelope_and_is_verified_offline(
+    database: Database, version: ModelVersion, lab: ProducerKey, tmp_path: Path
+) -> None:
+    evidence = deposit(LAB.envelope(payload(version)))
+    ledger_sign(database, tmp_path)
+    path, now = tmp_path / "bundle.zip", timezone.now()
+    bundle_write(path=path, version=version, checkpoint=checkpoint_latest(log="lineage"), at=now)
+    with ZipFile(path) as bundle:
+        assert bundle.read(f"evidence/{evidence.id}.dsse.json") == bytes(evidence.statement.envelope)
+    checks = verify_bundle(path, Trust.from_file(settings.NOTARY_HOME / TRUST_FILE), kept=None, now=now).checks
+    assert {check.outcome for check in checks} == {Outcome.PASS}, checks
+    assert "envelopes" in {check.name for check in checks}
 
 
 # --- The database -----------------------------------------------------------------------------------------------------
