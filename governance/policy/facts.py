@@ -72,15 +72,9 @@ MODEL_FACTS: dict[str, FactType] = {
     "system.tier_stale": FactType.TRUTH,
 }
 
-MOVING_FACTS = frozenset(
-    {
-        "model.open_findings",
-        "model.open_findings_high",
-        "system.tier",
-        "system.tier_assessed",
-        "system.tier_stale",
-    }
-)
+FINDING_FACTS = frozenset({"model.open_findings", "model.open_findings_high"})
+TIER_FACTS = frozenset({"system.tier", "system.tier_assessed", "system.tier_stale"})
+MOVING_FACTS = FINDING_FACTS | TIER_FACTS
 """Facts that move without anything of the model changing: a decision rests on them only where its policy reads them."""
 
 

@@ -23,7 +23,7 @@ from governance.models import (
 )
 from governance.policy.document import parse_policy
 from governance.policy.evaluation import Context, EvidenceFacts, evidence_fields
-from governance.policy.facts import MOVING_FACTS, Vocabulary
+from governance.policy.facts import FINDING_FACTS, MOVING_FACTS, TIER_FACTS, Vocabulary
 from governance.selectors import model_version_get, system_get
 from governance.selectors.evidence_types import definitions_current, vocabulary_current
 from governance.selectors.findings import finding_facts
@@ -77,6 +77,15 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
     Evidence about the version itself is always there. Of evidence about its system, its training data and the
     organization only the types that the policy reads: else a notice of one system would close the gate of another.
     """
+    return _context(version, policy, at, left_out=frozenset())
+
+
+def evidence_compared(version: ModelVersion, *, policy: PolicyVersion | None, at: datetime) -> Context:
+    """Give what `rests_on` compares: the same, without looking up the moving facts that the policy does not read."""
+    return _context(version, policy, at, left_out=_unread(policy))
+
+
+def _context(version: ModelVersion, policy: PolicyVersion | None, at: datetime, *, left_out: frozenset[str]) -> Context:
     runs = LineageEdge.objects.filter(
         role=LineageRole.PRODUCED, target_id=version.id, source_kind=LineageKind.RUN
     ).values("source_id")
@@ -91,9 +100,9 @@ def evidence_context(version: ModelVersion, *, policy: PolicyVersion | None, at:
         model={
             "model.format": version.format,
             "model.has_training_data": trained.exists(),
-            **finding_facts(version),
+            **({} if left_out >= FINDING_FACTS else finding_facts(version)),
             "system.contains_phi": version.model.system.contains_phi,
-            **tier_standing(system=version.model.system, at=at).facts,
+            **({} if left_out >= TIER_FACTS else tier_standing(system=version.model.system, at=at).facts),
         },
         evidence=items,
         at=format_time(at),
@@ -143,10 +152,15 @@ def _bound_as(item: EvidenceFacts) -> str:
 
 def rests_on(decision: Decision, context: Context) -> bool:
     """Tell whether a decision was made on exactly these facts, as far as its policy reads them."""
-    text = decision.policy_version.document if decision.policy_version else ""
-    unread = {name for name in MOVING_FACTS if not re.search(rf"{re.escape(name)}\b", text)}
+    unread = _unread(decision.policy_version)
     then, now = (
         {name: value for name, value in facts.items() if name not in unread}
         for facts in (decision.context["model"], context.model)
     )
     return decision.evidence_set_digest == evidence_set_digest(context).text and then == now
+
+
+def _unread(policy: PolicyVersion | None) -> frozenset[str]:
+    """Give the moving facts that a policy does not read."""
+    text = policy.document if policy else ""
+    return frozenset(name for name in MOVING_FACTS if not re.search(rf"{re.escape(name)}\b", text))

@@ -9,7 +9,7 @@ from governance.enums import DecisionStanding, DecisionState, OverrideStep
 from governance.models import Decision, DecisionEnding, ModelVersion, Override
 from governance.policy.evaluation import NOT_BLOCKING
 from governance.selectors import model_version_get
-from governance.selectors.evidence import evidence_context, rests_on
+from governance.selectors.evidence import evidence_compared, rests_on
 from governance.selectors.exceptions import exceptions_stand, overrides_in_force
 from governance.selectors.policies import policy_for
 from governance.selectors.scope import EVERYTHING, Sight
@@ -87,7 +87,7 @@ def _blocked(decision: Decision, version: ModelVersion, at: datetime) -> tuple[s
     current = policy_for(version=version, environment=decision.environment, at=at)
     if current is None or current.pk != decision.policy_version_id:
         return "policy-changed", "the policy changed after the decision; request a new decision"
-    if not rests_on(decision, evidence_context(version, policy=current, at=at)):
+    if not rests_on(decision, evidence_compared(version, policy=current, at=at)):
         return "evidence-changed", "evidence or lineage arrived after the decision; request a new decision"
     if not exceptions_stand(decision, at=at):
         return "exception-ended", "an exception that the decision rests on was withdrawn; request a new decision"

@@ -31,7 +31,7 @@ from governance.models import (
     SigningTicket,
     User,
 )
-from governance.selectors.evidence import evidence_context, rests_on
+from governance.selectors.evidence import evidence_compared, rests_on
 from governance.selectors.people import roles_at
 from governance.selectors.scope import unit_of
 from governance.services.decisions import decision_settle
@@ -278,7 +278,7 @@ def _require_current(request: ApprovalRequest, terms: SigningTerms) -> None:
 
 def _require_unchanged(request: ApprovalRequest) -> None:
     decision = request.decision
-    seen = evidence_context(decision.model_version, policy=decision.policy_version, at=decision.evaluated_at)
+    seen = evidence_compared(decision.model_version, policy=decision.policy_version, at=decision.evaluated_at)
     if not rests_on(decision, seen):
         raise StaleEvidenceError("the evidence changed since the decision was requested; request a new decision")
 
