@@ -35,7 +35,7 @@ SYSTEM_PATHS: dict[str, tuple[str, ...]] = {
     "governance.ModelVersion": ("model__system",),
     "governance.Override": (_DECISION,),
     "governance.PolicyException": ("system", _VERSION),
-    "governance.PredictionRecord": (_VERSION,),
+    "governance.PredictionRecord": (_VERSION, "model__system"),
     "governance.Retirement": (f"deployment__{_VERSION}",),
     "governance.RevocationProposal": (_DECISION,),
     "governance.Signature": (f"request__{_DECISION}",),

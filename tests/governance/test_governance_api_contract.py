@@ -15,7 +15,7 @@ from faulty_urls import SECRET
 
 from audit.models import Entry
 from governance.api.base import GovernedView
-from governance.enums import Scope
+from governance.enums import Role, Scope
 from governance.models import Decision, User
 from modelnotary.errors import ModelNotaryError
 from modelnotary.ledger.digest import Digest
@@ -60,7 +60,7 @@ FOREIGN = [
 
 @pytest.fixture(scope="module")
 def user(database: Database) -> User:
-    return factories.person()
+    return factories.person(Role.ENGINEER)
 
 
 @pytest.fixture(scope="module")
