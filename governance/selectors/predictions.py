@@ -1,6 +1,6 @@
 """What the records said of a model in an environment at a moment, and the predictions about a person."""
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -10,7 +10,7 @@ from governance.models import Decision, Deployment, ModelVersion, Override, Pred
 from governance.selectors.exceptions import overrides_in_force
 from governance.selectors.gate import decision_standing
 
-_ASKED_AT_ONCE = 16
+_ASKED_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +84,39 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-def pseudonyms(key: SubjectKey, day: date) -> Iterator[bytes]:
-    """Give the pseudonyms under which the predictions about a person on a day are filed, one after the other.
+def pseudonym_of(key: SubjectKey, day: date, number: int) -> bytes:
+    """Give the pseudonym under which a prediction about a person on a day is filed, counted from 0.
 
     Each row has its own, so that nothing but the person's key tells that two rows are about one person.
     """
-    number = 0
-    while True:
-        yield key.pseudonym(f"prediction/{day.isoformat()}/{number}".encode())
-        number += 1
+    return key.pseudonym(f"prediction/{day.isoformat()}/{number}".encode())
 
 
-def pseudonyms_taken(key: SubjectKey, day: date) -> list[bytes]:
-    """Give those under which something is filed: they have no gap."""
-    taken: list[bytes] = []
-    names = pseudonyms(key, day)
-    while True:
-        asked = [next(names) for _ in range(_ASKED_AT_ONCE)]
-        stored = PredictionRecord.objects.filter(pseudonym__in=asked).values_list("pseudonym", flat=True)
-        there = {bytes(item) for item in stored}
-        taken += [name for name in asked if name in there]
-        if len(there) < _ASKED_AT_ONCE:
-            return taken
+def predictions_counted(places: list[tuple[SubjectKey, date]]) -> list[int]:
+    """Give how many predictions are filed for each of these persons and days: their pseudonyms have no gap.
+
+    All are asked for together, a few more of each where there may be more.
+    """
+    counts = [0] * len(places)
+    asking, step = list(range(len(places))), 1
+    while asking:
+        names = {
+            pseudonym_of(*places[index], number): index
+            for index in asking
+            for number in range(counts[index], counts[index] + step)
+        }
+        stored = PredictionRecord.objects.filter(pseudonym__in=names).values_list("pseudonym", flat=True)
+        found = Counter(names[bytes(name)] for name in stored)
+        for index, number in found.items():
+            counts[index] += number
+        asking, step = [index for index, number in found.items() if number == step], _ASKED_AT_ONCE
+    return counts
 
 
 def predictions_about(key: SubjectKey, day: date) -> list[PredictionRecord]:
     """Give the predictions about a person on a day (UTC), the earliest first."""
-    records = PredictionRecord.objects.filter(pseudonym__in=pseudonyms_taken(key, day))
+    (count,) = predictions_counted([(key, day)])
+    names = [pseudonym_of(key, day, number) for number in range(count)]
+    records = PredictionRecord.objects.filter(pseudonym__in=names)
     related = ("model_version__model", "model", "decision__policy_version__policy", "deployment", "override", "batch")
     return list(records.select_related(*related).prefetch_related("human_overrides").order_by("at", "id"))

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from governance.enums import HumanAction
 from governance.errors import ConflictError
 from governance.evidence.errors import EvidenceRefusedError, Fault
 from governance.models import HumanOverride, Model, ModelVersion, PredictionBatch, PredictionRecord, User
-from governance.selectors.predictions import Approval, Approvals, day_of, pseudonyms, pseudonyms_taken
+from governance.selectors.predictions import Approval, Approvals, day_of, predictions_counted, pseudonym_of
 from governance.services.prediction_findings import unapproved_kinds, unapproved_notice
 from modelnotary.ledger.canonical import Json, canonical_bytes, parse_canonical
 from modelnotary.ledger.commitment import commit
@@ -209,11 +208,8 @@ def _output_faults(output: Json, place: str) -> Iterable[Fault]:
 
 # --- What is kept of it -----------------------------------------------------------------------------------------------
 def _keys(persons: set[str]) -> dict[str, SubjectKey]:
-    keys = subject_keys_find(persons=persons)
-    if missing := persons - keys.keys():
-        persons_prepare(persons=missing)
-        keys |= subject_keys_find(persons=missing)
-    return keys
+    persons_prepare(persons=persons)
+    return subject_keys_find(persons=persons)
 
 
 def _approved(
@@ -366,10 +362,7 @@ def _pseudonyms_give(fresh: list[PredictionRecord], keys: dict[UUID, SubjectKey]
     for record in fresh:
         key, day = keys[record.reference], day_of(record.at)
         waiting.setdefault((key.secret, day), (key, []))[1].append(record)
-    firsts = [next(pseudonyms(key, day)) for (_, day), (key, _) in waiting.items()]
-    stored = PredictionRecord.objects.filter(pseudonym__in=firsts).values_list("pseudonym", flat=True)
-    begun = {bytes(name) for name in stored}
-    for ((_, day), (key, records)), first in zip(waiting.items(), firsts, strict=True):
-        taken = len(pseudonyms_taken(key, day)) if first in begun else 0
-        for record, name in zip(records, islice(pseudonyms(key, day), taken, None), strict=False):
-            record.pseudonym = name
+    counts = predictions_counted([(key, day) for (_, day), (key, _) in waiting.items()])
+    for ((_, day), (key, records)), count in zip(waiting.items(), counts, strict=True):
+        for number, record in enumerate(records, count):
+            record.pseudonym = pseudonym_of(key, day, number)
