@@ -11,7 +11,7 @@ from django.db import connection
 
 from audit.errors import NoTransactionError, SubjectKeysError
 from audit.models import DataSubject, SealedValue
-from audit.personal import subject_key_find
+from audit.personal import subject_key_find, subject_keys_find
 from audit.subject_keys import KeyRing, SubjectKey, key_ring_read
 from modelnotary.ledger.commitment import commit
 from modelnotary.ledger.digest import Digest
@@ -37,7 +37,7 @@ def value_seal(*, person: str, event_id: str, name: str, value: str) -> Digest:
     """
     if not connection.in_atomic_block:
         raise NoTransactionError("a personal value was sealed outside a transaction")
-    key = subject_key_find(person=person) or _subject_key_make(person)
+    key = subject_key_find(person=person) or _subject_keys_make({person})[person]
     context = f"{event_id}/{name}".encode()
     SealedValue.objects.create(
         event_id=event_id, name=name, tag=key.tag(context), ciphertext=key.encrypt(value, context)
@@ -54,26 +54,27 @@ def persons_prepare(*, persons: set[str]) -> None:
     """
     if not connection.in_atomic_block:
         raise NoTransactionError("keys of persons were asked for outside a transaction")
-    for person in sorted(persons):
-        if subject_key_find(person=person) is None:
-            _subject_key_make(person)
+    missing = persons - subject_keys_find(persons=persons).keys()
+    if missing:
+        _subject_keys_make(missing)
 
 
-def _subject_key_make(person: str) -> SubjectKey:
+def _subject_keys_make(persons: set[str]) -> dict[str, SubjectKey]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (MAKING_KEYS_LOCK,))
         # Only now: no generation begins or ends until this transaction does.
         ring = key_ring_read(settings.SUBJECT_KEYS_FILE)
-        for lock in ring.locks(person):
+        for lock in (lock for person in sorted(persons) for lock in ring.locks(person)):
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-    found = subject_key_find(person=person)
-    if found is not None:
-        return found
-    _require_not_behind(ring)
-    key = SubjectKey.generate()
-    lookup, wrapped = ring.wrap(ring.current, key, person)
-    DataSubject.objects.create(lookup=lookup, generation=ring.current, wrapped_key=wrapped)
-    return key
+    found = subject_keys_find(persons=persons)
+    made = {person: SubjectKey.generate() for person in sorted(persons - found.keys())}
+    if made:
+        _require_not_behind(ring)
+        wrapped = [ring.wrap(ring.current, key, person) for person, key in made.items()]
+        DataSubject.objects.bulk_create(
+            DataSubject(lookup=lookup, generation=ring.current, wrapped_key=secret) for lookup, secret in wrapped
+        )
+    return found | made
 
 
 def _require_not_behind(ring: KeyRing) -> None:
