@@ -1,10 +1,12 @@
 """Types of evidence that an installation makes itself: closed, bounded, by two people, and the same for ever."""
 
+import json
 from typing import Any
 
 import factories
 import psycopg
 import pytest
+from admin_records import signed_in
 from api_driver import Api, changes, require, require_problem, snapshot
 from conftest import Database
 from django.utils import timezone
@@ -15,7 +17,7 @@ from governance.errors import ConflictError, GovernanceError, SeparationOfDuties
 from governance.evidence.errors import EvidenceRefusedError
 from governance.evidence.own_types import DIGEST_PATTERN, Definition
 from governance.evidence.registry import About
-from governance.models import Decision, EvidenceTypeVersion, ModelVersion, User
+from governance.models import Decision, EvidenceTypeDraft, EvidenceTypeVersion, ModelVersion, User
 from governance.policy.errors import PolicyError
 from governance.services.decisions import decision_evaluate
 from governance.services.evidence_types import evidence_type_draft, evidence_type_publish, evidence_type_retire
@@ -287,6 +289,36 @@ def test_of_two_drafts_of_a_version_one_is_published(drafter: Officer, publisher
         evidence_type_publish(officer=publisher, draft=two, at=timezone.now())
     with pytest.raises(SeparationOfDutiesError):
         evidence_type_publish(officer=drafter, draft=two, at=timezone.now())
+
+
+def test_on_the_pages(drafter: Officer, publisher: Officer) -> None:
+    one, two = signed_in(drafter.user), signed_in(publisher.user)
+    made, drafts = definition(), "/admin/governance/evidencetypedraft"
+    sent = {
+        "name": made.name,
+        "title": made.title,
+        "description": made.description,
+        "about": "model_version",
+        "fresh_days": "30",
+        "schema": json.dumps(SCHEMA),
+        "password": factories.PASSWORD,
+    }
+    for broken, words in (
+        ('{"type": "object", "type": "array"}', "repeated"),
+        ("[]", "JSON object"),
+        ("{}", "describes"),
+    ):
+        assert words in one.post(f"{drafts}/draft/", sent | {"schema": broken}).content.decode()
+    assert one.post(f"{drafts}/draft/", sent).status_code == 302
+    draft = EvidenceTypeDraft.objects.get(name=made.name)
+    assert "You cannot publish it" in one.get(f"{drafts}/{draft.id}/change/").content.decode()
+    proof = {"password": factories.PASSWORD}
+    assert one.post(f"{drafts}/{draft.id}/publish/", proof).status_code == 200
+    assert two.post(f"{drafts}/{draft.id}/publish/", proof).status_code == 302
+    page = f"/admin/governance/evidencetypeversion/{draft.version.id}"
+    assert f"{made.name}.score" in two.get(f"{page}/change/").content.decode()
+    assert two.post(f"{page}/retire/", proof | {"reason": factories.REASON}).status_code == 302
+    assert "retired" in two.get(f"{page}/change/").content.decode()
 
 
 def test_over_the_api(drafter: Officer, publisher: Officer, producer: User) -> None:

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import factories
 import psycopg
 import pytest
-from admin_records import ledger_sign
+from admin_records import ledger_sign, signed_in
 from api_driver import Api, at_once, changes, require, require_problem, snapshot
 from conftest import Database
 from django.conf import settings
@@ -231,6 +231,31 @@ def test_a_key_takes_two_officers_over_the_api(pipeline: User) -> None:
     events = Entry.objects.filter(subject_id=proposed["id"]).order_by("body_id").values_list("event_type", flat=True)
     steps = ["producer_key.proposed", "producer_key.registered", "producer_key.revoked"]
     assert [event for event in events if event in steps] == steps
+
+
+def test_a_key_takes_two_officers_on_the_pages(pipeline: User) -> None:
+    first, second = (signed_in(factories.person(role)) for role in (Role.PRIVACY, Role.COMPLIANCE))
+    producer, pages = SoftwareProducer(), "/admin/governance/producerkey"
+    sent = {
+        "holder": pipeline.id,
+        "assessor": "",
+        "public_key": producer.pem,
+        "last_day": (timezone.now() + timedelta(days=30)).date().isoformat(),
+        "reason": factories.REASON,
+        "password": factories.PASSWORD,
+    }
+    assert "no public key in PEM" in first.post(f"{pages}/propose/", sent | {"public_key": "x"}).content.decode()
+    assert first.post(f"{pages}/propose/", sent).status_code == 302
+    key = ProducerKey.objects.get(fingerprint=producer.public.digest.text)
+    for browser, words in ((first, "You cannot confirm it"), (second, "confirm/")):
+        assert words in browser.get(f"{pages}/{key.id}/change/").content.decode()
+    proof = {"password": factories.PASSWORD}
+    assert first.post(f"{pages}/{key.id}/confirm/", proof).status_code == 200
+    assert second.post(f"{pages}/{key.id}/confirm/", proof).status_code == 302
+    ended = {"reason": factories.REASON, "distrusted_from": "2026-01-01 09:00"} | proof
+    assert first.post(f"{pages}/{key.id}/revoke/", ended).status_code == 302
+    key = ProducerKey.objects.get(pk=key.pk)
+    assert (key.standing(timezone.now()), key.revocation.distrusted_from.hour) == ("revoked", 9)
 
 
 TERMS: dict[str, tuple[dict[str, Any], str]] = {
