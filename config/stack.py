@@ -14,7 +14,7 @@ from config.embedded.processes import exclusive, spawn, wait_until
 from config.embedded.services import EmbeddedServices
 from config.supervisor import PROCESSES, end_processes, log_file, pid_file
 
-_READY_SECONDS = 90.0
+_READY_SECONDS = 180.0
 _SUPERVISOR = "supervisor"
 # The supervisor gives its processes ten seconds.
 _SUPERVISOR_GRACE_SECONDS = 20.0
