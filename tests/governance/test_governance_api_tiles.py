@@ -18,7 +18,7 @@ from audit.enums import LineageEvent
 from audit.models import Entry
 from audit.sequencing import batch_sequence, checkpoint_store, logs_list
 from audit.services import event_record
-from governance.enums import Scope
+from governance.enums import Role, Scope
 from governance.models import User
 from modelnotary.ledger.checkpoint import Checkpoint, checkpoint_open, checkpoint_sign
 from modelnotary.ledger.event import Actor, Subject
@@ -31,7 +31,7 @@ BYTES = "application/octet-stream"
 
 @pytest.fixture(scope="module")
 def user(database: Database) -> User:
-    return factories.person()
+    return factories.person(Role.ENGINEER)
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def _size() -> int:
 
 @pytest.fixture(scope="module")
 def auditor(product: Product) -> Api:
-    return Api(factories.token(factories.person(), Scope.AUDIT_READ))
+    return Api(factories.token(factories.person(Role.ENGINEER), Scope.AUDIT_READ))
 
 
 def test_the_api_says_that_it_is_gone_and_where_it_is(product: Product, auditor: Api) -> None:
