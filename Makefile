@@ -33,7 +33,7 @@ status: install ## Tell what runs
 
 .PHONY: test
 test: install ## Run the tests
-	$(PYTHON) -m pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(PYTHON) -m pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 .PHONY: attack
 attack: install ## Attack evidence and the database in every way of the catalogue, look for false alarms on a million entries, print the table

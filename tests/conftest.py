@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
+from xdist.scheduler import LoadFileScheduling
 
 from config.embedded import CHECKOUT, EmbeddedServices
 from config.stack import Stack
@@ -79,17 +80,31 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
         django_ready(parent.config)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one test process do all that starts a whole product, from the beginning on, and share the rest by file.
-
-    Two products that start at once keep two processors from everything else, and one that starts last leaves one idle.
-    """
+    """Begin with what starts the whole product: it waits a good deal, and begun last it would run alone."""
     sizes = Counter(item.path for item in items)
-    stack = {item for item in items if item.get_closest_marker("stack")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("stack" if item in stack else str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: (item not in stack, -sizes[item.path], item.path))
+    items.sort(key=lambda item: (not starts_the_product(item.path), -sizes[item.path], item.path))
+
+
+@cache
+def starts_the_product(file: Path) -> bool:
+    """Whether a file of tests runs all processes of the product."""
+    return "pytest.mark.stack" in file.read_text(encoding="utf-8")
+
+
+class Sharing(LoadFileScheduling):  # type: ignore[misc]  # it publishes no types
+    """Gives each test process whole files, and all that start the product to the same one, one after the other.
+
+    Two products that start at once would keep two processors from everything else.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "stack" if starts_the_product(CHECKOUT / file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
 
 
 @dataclass(frozen=True)
