@@ -13,15 +13,15 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
-from governance.admin.cells import Cell, badge, code, link, moment, record_address, strong
+from governance.admin.cells import Cell, badge, code, link, moment, record_address
 from governance.admin.ledger import ledger_section
 from governance.admin.qr import qr_drawing
+from governance.admin.revoking import may_revoke, revoke_page
 from governance.admin.sections import Action, Facts, ListHead, Page
-from governance.admin.signed_page import SignedPage, code_field, password_field, reason_field, signed_page
+from governance.admin.signed_page import SignedPage, code_field, password_field, signed_page
 from governance.models import Authenticator, User
 from governance.services.authenticator_secrets import secret_open
 from governance.services.authenticators import (
-    REASON_MINIMUM,
     authenticator_confirm,
     authenticator_request,
     authenticator_revoke,
@@ -50,21 +50,6 @@ class ConfirmForm(forms.Form):
     """The first code."""
 
     code = code_field("It proves that the app has the secret and the right time.")
-
-
-class OwnRevokeForm(forms.Form):
-    """What its owner gives to end an authenticator."""
-
-    reason = reason_field("It stands in the ledger.", at_least=REASON_MINIMUM)
-    password = password_field("revocation")
-    code = code_field("Without the device, ask an administrator to revoke it.")
-
-
-class AdministratorRevokeForm(forms.Form):
-    """What an administrator gives to end a lost authenticator."""
-
-    reason = reason_field("It stands in the ledger. Say how you know who asks.", at_least=REASON_MINIMUM)
-    password = password_field("revocation")
 
 
 @admin.register(Authenticator)
@@ -189,37 +174,12 @@ class AuthenticatorAdmin(GovernedAdmin[Authenticator]):
         return signed_page(self, request, page, ConfirmForm(request.POST or None), act)
 
     def _revoke(self, request: HttpRequest, authenticator: Authenticator) -> HttpResponseBase:
-        user = cast("User", request.user)
-        form_class = AdministratorRevokeForm if user.is_superuser else OwnRevokeForm
-        page = SignedPage(
-            record=authenticator,
-            kind="Revoke an authenticator",
-            heading=str(authenticator),
-            lead="Its codes sign nothing from then on. What was signed stays signed.",
-            title="Your revocation",
-            states=(("Printed name", user.printed_name), ("You state", strong("This authenticator is to end now."))),
-            submit="Revoke it",
-            tone="danger",
-            undone="Not revoked.",
-            decline="Leave it as it is",
-            back=record_address(authenticator),
-            back_words="Back to the authenticator",
-            hindrance=None if _may_revoke(user, authenticator) else "only its owner and an administrator can revoke it",
-        )
+        def revoke(proof: PasswordAndCode, reason: str) -> None:
+            user = cast("User", request.user)
+            authenticator_revoke(actor=user, authenticator=authenticator, proof=proof, reason=reason, at=timezone.now())
 
-        def act(form: forms.Form) -> HttpResponseRedirect:
-            sent = form.cleaned_data
-            authenticator_revoke(
-                actor=user,
-                authenticator=authenticator,
-                proof=PasswordAndCode(sent["password"], sent.get("code", "")),
-                reason=sent["reason"],
-                at=timezone.now(),
-            )
-            messages.success(request, "Revoked.")
-            return HttpResponseRedirect(record_address(authenticator))
-
-        return signed_page(self, request, page, form_class(request.POST or None), act)
+        lead = "Its codes sign nothing from then on. What was signed stays signed."
+        return revoke_page(self, request, authenticator, "Revoke an authenticator", lead, revoke)
 
 
 def authenticator_badge(authenticator: Authenticator) -> SafeString:
@@ -230,13 +190,9 @@ def authenticator_badge(authenticator: Authenticator) -> SafeString:
 
 
 def _record_actions(user: User, authenticator: Authenticator) -> tuple[Action, ...]:
-    if authenticator.revoked_at is not None or not _may_revoke(user, authenticator):
+    if authenticator.revoked_at is not None or not may_revoke(user, authenticator):
         return ()
     return (Action(words="Revoke", address=record_address(authenticator, "revoke"), symbol="cancel", tone="danger"),)
-
-
-def _may_revoke(user: User, authenticator: Authenticator) -> bool:
-    return user.is_superuser or user.pk == authenticator.user_id
 
 
 def _secret_section(authenticator: Authenticator) -> Facts:

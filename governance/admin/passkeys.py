@@ -12,13 +12,13 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from governance.admin.base import Address, GovernedAdmin, moment_column, person_column
-from governance.admin.cells import Cell, badge, code, link, moment, record_address, strong, whole
+from governance.admin.cells import Cell, badge, code, link, moment, record_address, whole
 from governance.admin.ledger import ledger_section
 from governance.admin.passkey_forms import RegistrationAnswer
+from governance.admin.revoking import may_revoke, revoke_page
 from governance.admin.sections import Action, Facts, ListHead, Page
-from governance.admin.signed_page import SignedPage, code_field, password_field, reason_field, signed_page
+from governance.admin.signed_page import SignedPage, code_field, password_field, signed_page
 from governance.models import Passkey, User
-from governance.services.authenticators import REASON_MINIMUM
 from governance.services.passkey_options import creation_options
 from governance.services.passkeys import (
     passkey_register,
@@ -48,21 +48,6 @@ class AnswerForm(RegistrationAnswer):
 
     password = password_field("registration")
     code = code_field("It proves that it is you who registers the passkey.")
-
-
-class OwnRevokeForm(forms.Form):
-    """What its owner gives to end a passkey."""
-
-    reason = reason_field("It stands in the ledger.", at_least=REASON_MINIMUM)
-    password = password_field("revocation")
-    code = code_field("Without the device, ask an administrator to revoke it.")
-
-
-class AdministratorRevokeForm(forms.Form):
-    """What an administrator gives to end a lost passkey."""
-
-    reason = reason_field("It stands in the ledger. Say how you know who asks.", at_least=REASON_MINIMUM)
-    password = password_field("revocation")
 
 
 @admin.register(Passkey)
@@ -107,7 +92,7 @@ class PasskeyAdmin(GovernedAdmin[Passkey]):
     def page(self, request: HttpRequest, record: Passkey) -> Page:
         """Show whose it is and how it stands."""
         revoke = Action(words="Revoke", address=record_address(record, "revoke"), symbol="cancel", tone="danger")
-        may = record.revoked_at is None and _may_revoke(cast("User", request.user), record)
+        may = record.revoked_at is None and may_revoke(cast("User", request.user), record)
         return Page(
             heading=record.name,
             lead="Signatures made with it are checked against the public key that the ledger names.",
@@ -173,42 +158,18 @@ class PasskeyAdmin(GovernedAdmin[Passkey]):
         return signed_page(self, request, page, form, act, template=template, ceremony="create", options=options)
 
     def _revoke(self, request: HttpRequest, passkey: Passkey) -> HttpResponseBase:
-        user = cast("User", request.user)
-        form_class = AdministratorRevokeForm if user.is_superuser else OwnRevokeForm
-        page = SignedPage(
-            record=passkey,
-            kind="Revoke a passkey",
-            heading=str(passkey),
-            lead="It signs nothing from then on. What it signed stays signed.",
-            title="Your revocation",
-            states=(("Printed name", user.printed_name), ("You state", strong("This passkey is to end now."))),
-            submit="Revoke it",
-            tone="danger",
-            undone="Not revoked.",
-            decline="Leave it as it is",
-            back=record_address(passkey),
-            back_words="Back to the passkey",
-            hindrance=None if _may_revoke(user, passkey) else "only its owner and an administrator can revoke it",
-        )
+        def revoke(proof: PasswordAndCode, reason: str) -> None:
+            user = cast("User", request.user)
+            passkey_revoke(actor=user, passkey=passkey, proof=proof, reason=reason, at=timezone.now())
 
-        def act(form: forms.Form) -> HttpResponseRedirect:
-            sent = form.cleaned_data
-            proof = PasswordAndCode(sent["password"], sent.get("code", ""))
-            passkey_revoke(actor=user, passkey=passkey, proof=proof, reason=sent["reason"], at=timezone.now())
-            messages.success(request, "Revoked.")
-            return HttpResponseRedirect(record_address(passkey))
-
-        return signed_page(self, request, page, form_class(request.POST or None), act)
+        lead = "It signs nothing from then on. What it signed stays signed."
+        return revoke_page(self, request, passkey, "Revoke a passkey", lead, revoke)
 
 
 def _state(passkey: Passkey) -> SafeString:
     if passkey.revoked_at is not None:
         return badge("failed", "revoked")
     return badge("passed", "signs") if passkey.registered_at else badge("pending", "waits for its answer")
-
-
-def _may_revoke(user: User, passkey: Passkey) -> bool:
-    return user.is_superuser or user.pk == passkey.user_id
 
 
 def _rows(passkey: Passkey) -> tuple[tuple[str, Cell], ...]:
